@@ -1,0 +1,1 @@
+"""Decides, for each user and moment, which items to show and which promotion to give."""
