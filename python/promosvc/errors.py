@@ -13,6 +13,7 @@ from collections.abc import Mapping
 class PromosvcError(Exception):
     """Root of all errors that promosvc raises on purpose.
 
+    The message is a whole sentence that names the field at fault.
     `reason` is UPPER_SNAKE, at most 63 characters. `field` is the path of the field at fault
     ("user.cart[3].item_id", "events[0].columns.user_id") or empty. `metadata` holds every dynamic
     value of the message by name.
@@ -33,9 +34,6 @@ class PromosvcError(Exception):
         self.reason = reason or self.default_reason
         self.field = field
         self.metadata: dict[str, str] = dict(metadata or {})
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
 
 
 class InvalidArgumentError(PromosvcError):

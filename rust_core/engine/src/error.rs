@@ -57,7 +57,7 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Machine-readable cause, UPPER_SNAKE, at most 63 characters ("PAGE_SIZE_TOO_LARGE").
     pub reason: &'static str,
-    /// One sentence for people ("page_size is 500; the maximum is 100").
+    /// One sentence for people that names the field ("page_size is 500; the maximum is 100").
     pub message: String,
     /// Path of the field at fault ("user.cart[3].item_id"); empty if there is none.
     pub field: String,
@@ -107,12 +107,7 @@ impl Error {
         reason: &'static str,
         what: impl fmt::Display,
     ) -> Self {
-        Self::new(
-            ErrorKind::DataLoss,
-            reason,
-            format!("{file}: {what}"),
-        )
-        .with("file", file)
+        Self::new(ErrorKind::DataLoss, reason, format!("{file}: {what}")).with("file", file)
     }
 
     /// A file that could not be read or written, named.
@@ -123,11 +118,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() {
-            write!(f, "{}", self.message)
-        } else {
-            write!(f, "{}: {}", self.field, self.message)
-        }
+        f.write_str(&self.message)
     }
 }
 
