@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from promosvc import config
 from promosvc.config.load import BOUNDS, defaults_text
 from promosvc.errors import ConfigError
