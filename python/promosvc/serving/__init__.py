@@ -1,0 +1,5 @@
+"""The online plane as Python sees it: configure, start and stop a server; never on the request path."""
+
+from promosvc.serving.server import Server, serve
+
+__all__ = ["Server", "serve"]

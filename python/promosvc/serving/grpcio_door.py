@@ -1,0 +1,134 @@
+"""The grpcio door: a grpc.aio server that hands bytes to the same engine as the native one.
+
+It decodes nothing: requests and answers cross as bytes, so that both doors answer the same bytes.
+grpcio words the texts of an oversize message and of a passed deadline itself.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from promosvc._core import Door
+from promosvc.config import ServerConfig
+from promosvc.errors import FailedPreconditionError, UnavailableError
+from promosvc.v1 import admin_service_pb2, promo_service_pb2
+
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+METHODS = [
+    f"/{service.full_name}/{method.name}"
+    for descriptor in (promo_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
+    for service in descriptor.services_by_name.values()
+    for method in service.methods
+] + ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List"]
+
+REFLECTED = [
+    promo_service_pb2.DESCRIPTOR.services_by_name["PromoService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+    reflection.SERVICE_NAME,
+]
+Answer = TypeVar("Answer")
+Behaviour = Callable[[bytes, "grpc.aio.ServicerContext"], Awaitable[bytes]]
+
+
+class GrpcioServer:
+    """A grpc.aio server on an event loop of its own thread."""
+
+    def __init__(self, config: ServerConfig, document: str) -> None:
+        self._config = config
+        self._door = Door(document)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="grpcio-door", daemon=True)
+        self._server: grpc.aio.Server | None = None
+
+    def start(self) -> str:
+        """Bind and serve; the bound address.
+
+        Raises:
+            FailedPreconditionError: the address is not loopback and `insecure` is not set.
+            UnavailableError: the address is taken.
+        """
+        config = self._config
+        if config.address not in ("127.0.0.1", "::1", "localhost") and not config.insecure:
+            raise FailedPreconditionError(
+                f"server.address is {config.address}; without --insecure it must be a loopback address",
+                reason="ADDRESS_NOT_LOOPBACK",
+                field="server.address",
+            )
+        self._thread.start()
+        return self._wait(self._start())
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Stop after at most `grace_seconds`; grpcio does not tell whether calls were cut."""
+        if self._server is None:
+            return True
+        self._wait(self._server.stop(grace_seconds))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._server = None
+        return True
+
+    def _wait(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _start(self) -> str:
+        host = f"[{self._config.address}]" if ":" in self._config.address else self._config.address
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        server.add_generic_rpc_handlers((_Handlers(self._door),))
+        names = sorted({method.split("/")[1] for method in METHODS} | {reflection.SERVICE_NAME})
+        reflection.enable_server_reflection(
+            [name for name in names if not name.startswith("grpc.health")], server
+        )
+        try:
+            port = server.add_insecure_port(f"{host}:{self._config.port}")
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"server.port is {self._config.port}; it cannot be bound: {error}",
+                reason="ADDRESS_IN_USE",
+                field="server.port",
+            ) from error
+        await server.start()
+        self._server = server
+        return f"{host}:{port}"
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # reason: grpc has no types
+    """Routes each known method to the door; grpcio answers UNIMPLEMENTED to the rest."""
+
+    def __init__(self, door: Door) -> None:
+        self._handlers = {
+            method: grpc.unary_unary_rpc_method_handler(_behaviour(door, method)) for method in METHODS
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handlers.get(handler_call_details.method)
+
+
+def _behaviour(door: Door, method: str) -> Behaviour:
+    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        metadata = [
+            (key, value.encode() if isinstance(value, str) else value)
+            for key, value in context.invocation_metadata() or ()
+        ]
+        code, message, trailing, response = door.call(method, request, metadata, context.time_remaining())
+        if code == 0:
+            if trailing:
+                context.set_trailing_metadata(trailing)
+            return response
+        await context.abort(
+            CODES[code], message, tuple((k, v if k.endswith("-bin") else v.decode()) for k, v in trailing)
+        )
+        raise AssertionError("abort raises")
+
+    return behaviour
