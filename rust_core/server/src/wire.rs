@@ -1,0 +1,26 @@
+//! The messages of the protocol, generated from `proto/`.
+//!
+//! Nothing outside this crate sees them: the engine has its own words.
+#![allow(missing_docs, clippy::all, unreachable_pub, reason = "generated code")]
+
+pub mod promosvc {
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/promosvc.v1.rs"));
+    }
+}
+
+pub mod grpc {
+    pub mod health {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
+        }
+    }
+    pub mod reflection {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/grpc.reflection.v1.rs"));
+        }
+    }
+}
+
+/// The file descriptor set of everything that is served, imports first.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
