@@ -8,7 +8,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::snapshot::Snapshot;
-use crate::types::{DurationUs, ItemIdx, TimeUs};
+use crate::types::{DurationUs, ItemIdx, Money, TimeUs};
+
+pub use crate::eligibility::SeenRule;
+pub use crate::features::{EntityKey, FeatureColumn, FeatureFrame};
+pub use crate::ranking::{Basis, RankedItem, Reason};
+pub use crate::types::{EntityKind, FeatureStatus, Source};
 
 /// Most items in one answer.
 pub const PAGE_SIZE_MAX: usize = 100;
@@ -24,71 +29,6 @@ pub const EXCLUDED_IDS_MAX: usize = 1_000;
 pub const FILTER_VALUES_MAX: usize = 100;
 /// Most event names of a seen filter.
 pub const SEEN_EVENT_NAMES_MAX: usize = 20;
-
-/// Where candidates come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Items similar to the items of the history and the cart.
-    ItemKnn,
-    /// Items of similar users.
-    UserKnn,
-    /// Items the user chose before (only where seen items are not hidden).
-    Repeat,
-    /// Popular in the last day.
-    #[serde(rename = "popular_1d")]
-    Popular1d,
-    /// Popular in the last 7 days.
-    #[serde(rename = "popular_7d")]
-    Popular7d,
-    /// Popular in the last 30 days.
-    #[serde(rename = "popular_30d")]
-    Popular30d,
-}
-
-impl Source {
-    /// All sources in the order in which weights and scores are stored.
-    pub const ALL: [Source; 6] = [
-        Source::ItemKnn,
-        Source::UserKnn,
-        Source::Repeat,
-        Source::Popular1d,
-        Source::Popular7d,
-        Source::Popular30d,
-    ];
-
-    /// The name in configuration, snapshot and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Source::ItemKnn => "item_knn",
-            Source::UserKnn => "user_knn",
-            Source::Repeat => "repeat",
-            Source::Popular1d => "popular_1d",
-            Source::Popular7d => "popular_7d",
-            Source::Popular30d => "popular_30d",
-        }
-    }
-}
-
-/// Which items of the user's own history are hidden.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeenRule {
-    /// Whether seen items are hidden at all.
-    pub hide_seen: bool,
-    /// Event names that make an item seen.
-    pub event_names: Vec<String>,
-    /// Only events younger than this hide an item; `None` means of any age.
-    #[serde(rename = "window_days", deserialize_with = "window_from_days")]
-    pub window: Option<DurationUs>,
-}
-
-fn window_from_days<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<DurationUs>, D::Error> {
-    let days = i64::deserialize(deserializer)?;
-    Ok((days > 0).then(|| DurationUs::from_days(days)))
-}
 
 /// How one named place of a shop shows items. Comes from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -153,62 +93,6 @@ pub enum ShortfallReason {
     NothingEligible,
 }
 
-/// What a part of a score rests on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Basis {
-    /// Similar to an item of the history or the cart.
-    BecauseOfItem {
-        /// That item.
-        item: ItemIdx,
-        /// How similar.
-        similarity: f32,
-        /// Whether it lies in the cart.
-        is_in_cart: bool,
-    },
-    /// Chosen by similar users.
-    SimilarUsers {
-        /// How many of the neighbours chose it.
-        user_count: u32,
-    },
-    /// Popular in a window.
-    PopularItem {
-        /// Length of the window.
-        window_days: u32,
-    },
-    /// The user's own earlier choice.
-    ChosenBefore {
-        /// How often.
-        event_count: u32,
-        /// When last.
-        last_event_at: TimeUs,
-    },
-    /// History items that are not named one by one.
-    OtherHistory {
-        /// How many.
-        item_count: u32,
-    },
-}
-
-/// One part of a score.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reason {
-    /// What it adds.
-    pub contribution: f32,
-    /// What it rests on.
-    pub basis: Basis,
-}
-
-/// One item of the answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RankedItem {
-    /// The item.
-    pub item: ItemIdx,
-    /// Blended score before diversity.
-    pub score: f32,
-    /// Contributions that add up to the score within 1e-4, largest first; empty unless asked for.
-    pub reasons: Vec<Reason>,
-}
-
 /// The answer; names and prices are looked up in `snapshot`.
 #[derive(Clone)]
 pub struct Recommendation {
@@ -226,25 +110,12 @@ pub struct Recommendation {
     pub shortfall: Option<ShortfallReason>,
 }
 
-/// What an entity key names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntityKind {
-    /// A user.
-    User,
-    /// An item.
-    Item,
-    /// A user and a category.
-    UserCategory,
-}
-
-/// Names one entity; `category` is empty except for `UserCategory`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EntityKey<'a> {
-    /// User or item id.
-    pub entity_id: &'a str,
-    /// Category of a cross.
-    pub category: &'a str,
+impl Recommendation {
+    /// Price of one unit of an item of this answer, if known. Servers ask here and not the snapshot, so
+    /// that live prices need no change of theirs.
+    pub fn unit_price(&self, item: ItemIdx) -> Option<Money<'_>> {
+        self.snapshot.items.unit_price(item)
+    }
 }
 
 /// One validated feature request.
@@ -256,42 +127,6 @@ pub struct FeatureRequest<'a> {
     pub entity_keys: Vec<EntityKey<'a>>,
     /// Views; empty means all of this entity kind, by name.
     pub views: Vec<&'a str>,
-}
-
-/// What a feature value is worth. The numbers are those of the snapshot's status bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum FeatureStatus {
-    /// Computed from events.
-    Present = 1,
-    /// No value.
-    Missing = 2,
-    /// Older than the view's time to live.
-    Expired = 3,
-    /// Filled in.
-    Imputed = 4,
-}
-
-/// One feature of all entities asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeatureColumn {
-    /// Position of the feature in its view.
-    pub feature: usize,
-    /// One value for each entity; 0 where missing or expired.
-    pub values: Vec<f32>,
-    /// One status for each entity.
-    pub statuses: Vec<FeatureStatus>,
-}
-
-/// One view's values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeatureFrame {
-    /// Position of the view in the snapshot (`snapshot.features.views[view]` has name and features).
-    pub view: usize,
-    /// One for each feature of the view.
-    pub columns: Vec<FeatureColumn>,
-    /// One time for each entity; 0 without a row.
-    pub event_times: Vec<TimeUs>,
 }
 
 /// The answer to a feature request.

@@ -1,7 +1,9 @@
-//! The words that all rooms share: indices, times, money.
+//! The words that all rooms share: indices, times, money, sources and features.
 //!
 //! Indices are only meaningful with the snapshot that they came from. Times are microseconds since
 //! 1970-01-01 UTC, as in the event log.
+
+use serde::Deserialize;
 
 /// Row of the snapshot's item table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,4 +65,75 @@ pub struct Money<'a> {
     pub amount_minor: i64,
     /// Three capital letters.
     pub currency: &'a str,
+}
+
+/// Where candidates come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Items similar to the items of the history and the cart.
+    ItemKnn,
+    /// Items of similar users.
+    UserKnn,
+    /// Items the user chose before (only where seen items are not hidden).
+    Repeat,
+    /// Popular in the last day.
+    #[serde(rename = "popular_1d")]
+    Popular1d,
+    /// Popular in the last 7 days.
+    #[serde(rename = "popular_7d")]
+    Popular7d,
+    /// Popular in the last 30 days.
+    #[serde(rename = "popular_30d")]
+    Popular30d,
+}
+
+impl Source {
+    /// All sources in the order in which weights and scores are stored.
+    pub const ALL: [Source; 6] = [
+        Source::ItemKnn,
+        Source::UserKnn,
+        Source::Repeat,
+        Source::Popular1d,
+        Source::Popular7d,
+        Source::Popular30d,
+    ];
+
+    /// The name in configuration, snapshot and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::ItemKnn => "item_knn",
+            Source::UserKnn => "user_knn",
+            Source::Repeat => "repeat",
+            Source::Popular1d => "popular_1d",
+            Source::Popular7d => "popular_7d",
+            Source::Popular30d => "popular_30d",
+        }
+    }
+}
+
+/// What an entity key names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    /// A user.
+    User,
+    /// An item.
+    Item,
+    /// A user and a category.
+    UserCategory,
+}
+
+/// What a feature value is worth. The numbers are those of the snapshot's status bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FeatureStatus {
+    /// Computed from events.
+    Present = 1,
+    /// No value.
+    Missing = 2,
+    /// Older than the view's time to live.
+    Expired = 3,
+    /// Filled in.
+    Imputed = 4,
 }

@@ -1,0 +1,5 @@
+//! Eligibility.
+
+mod seen;
+
+pub use seen::SeenRule;

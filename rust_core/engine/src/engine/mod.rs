@@ -1,0 +1,171 @@
+//! The facade.
+
+mod evaluation;
+mod settings;
+
+pub use evaluation::{EvaluationOptions, ScoredCandidate};
+pub use settings::EngineSettings;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::decision::{FeatureAnswer, FeatureRequest, Placement, RecommendRequest, Recommendation};
+use crate::error::{Error, ErrorKind, Result};
+use crate::features;
+use crate::snapshot::Snapshot;
+use crate::types::TimeUs;
+
+/// Decides, on the snapshot published last. `Send` and `Sync`: one engine serves all threads.
+pub struct Engine {
+    settings: EngineSettings,
+    published: RwLock<Option<Arc<Snapshot>>>,
+}
+
+impl Engine {
+    /// An engine without a snapshot.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the placement and setting that is out of range.
+    pub fn new(settings: EngineSettings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self {
+            settings,
+            published: RwLock::new(None),
+        })
+    }
+
+    /// Makes all later decisions on this snapshot; decisions under way keep theirs.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        *self
+            .published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    }
+
+    /// The snapshot that decisions are made on now.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Names of the placements, sorted.
+    pub fn placement_names(&self) -> impl Iterator<Item = &str> {
+        self.settings.placements.keys().map(String::as_str)
+    }
+
+    /// Ranks items for one user at one placement.
+    ///
+    /// # Errors
+    /// `NotFound` with reason `PLACEMENT_NOT_FOUND`; `InvalidArgument` for a page that is too large;
+    /// `Unavailable` with reason `NO_SNAPSHOT` before the first snapshot.
+    pub fn recommend(
+        &self,
+        placement: &str,
+        request: &RecommendRequest,
+        now: TimeUs,
+    ) -> Result<Recommendation> {
+        let Some(found) = self.settings.placements.get(placement) else {
+            return Err(Error {
+                field: "placement".into(),
+                ..Error::new(
+                    ErrorKind::NotFound,
+                    "PLACEMENT_NOT_FOUND",
+                    format!("{placement:?} is not a configured placement"),
+                )
+            }
+            .with("placement", placement));
+        };
+        self.recommend_for_evaluation(found, request, now, &EvaluationOptions::default())
+    }
+
+    /// Ranks items as `recommend` does, with a placement of the caller's and some sources only.
+    ///
+    /// # Errors
+    /// As `recommend`.
+    pub fn recommend_for_evaluation(
+        &self,
+        placement: &Placement,
+        request: &RecommendRequest,
+        now: TimeUs,
+        options: &EvaluationOptions,
+    ) -> Result<Recommendation> {
+        let _ = (placement, request, now, options);
+        Err(Error::new(ErrorKind::Unimplemented, "NOT_YET", "recommend"))
+    }
+
+    /// The normalised scores of every source for the union of the sources' best candidates, by item.
+    /// What a blend's weights are learned from.
+    ///
+    /// # Errors
+    /// As `recommend`.
+    pub fn source_scores(
+        &self,
+        placement: &Placement,
+        request: &RecommendRequest,
+        now: TimeUs,
+        options: &EvaluationOptions,
+    ) -> Result<Vec<ScoredCandidate>> {
+        let _ = (placement, request, now, options);
+        Err(Error::new(
+            ErrorKind::Unimplemented,
+            "NOT_YET",
+            "source_scores",
+        ))
+    }
+
+    /// Reads features of some entities.
+    ///
+    /// # Errors
+    /// `NotFound` with reason `FEATURE_VIEW_NOT_FOUND`; `Unavailable` with reason `NO_SNAPSHOT`.
+    pub fn get_features(&self, request: &FeatureRequest, now: TimeUs) -> Result<FeatureAnswer> {
+        let FeatureRequest {
+            entity_kind,
+            entity_keys,
+            views,
+        } = request;
+        let snapshot = self.snapshot().ok_or_else(no_snapshot)?;
+        let all = &snapshot.features.views;
+        let is_of_kind = |&view: &usize| all[view].spec.entity == *entity_kind;
+        let wanted: Vec<usize> = if views.is_empty() {
+            (0..all.len()).filter(is_of_kind).collect()
+        } else {
+            let position = |(at, name): (usize, &&str)| {
+                let found = snapshot.features.find(name).filter(is_of_kind);
+                found.ok_or_else(|| view_not_found(at, name, *entity_kind))
+            };
+            views
+                .iter()
+                .enumerate()
+                .map(position)
+                .collect::<Result<_>>()?
+        };
+        let frame = |view| features::read(view, &all[view], entity_keys, now);
+        let frames = wanted.into_iter().map(frame).collect();
+        Ok(FeatureAnswer {
+            snapshot,
+            read_at: now,
+            frames,
+        })
+    }
+}
+
+fn no_snapshot() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "NO_SNAPSHOT",
+        "no snapshot has been published yet",
+    )
+}
+
+fn view_not_found(at: usize, name: &str, kind: crate::types::EntityKind) -> Error {
+    Error {
+        field: format!("views[{at}]"),
+        ..Error::new(
+            ErrorKind::NotFound,
+            "FEATURE_VIEW_NOT_FOUND",
+            format!("{name:?} is not a feature view of entity kind {kind:?}"),
+        )
+    }
+    .with("view", name)
+}
