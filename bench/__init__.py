@@ -1,0 +1,1 @@
+"""Benches: one file per subject, run by `python -m bench.NAME --json`."""

@@ -1,0 +1,1 @@
+"""Peers that benches compare with, each a process of its own."""
