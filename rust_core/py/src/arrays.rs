@@ -10,7 +10,7 @@ use numpy::{
 use promosvc_engine::error::{Error, Result};
 use pyo3::prelude::*;
 
-use crate::errors::to_python;
+use crate::errors::{to_python, wrong};
 
 /// Views a one-dimensional, contiguous array of exactly this dtype; `name` is the argument.
 pub(crate) fn vector<'py, T: Element>(
@@ -19,9 +19,8 @@ pub(crate) fn vector<'py, T: Element>(
 ) -> PyResult<PyReadonlyArray1<'py, T>> {
     let py = object.py();
     let wanted = dtype::<T>(py);
-    let refuse = |reason: &'static str, message: String| {
-        Err(to_python(py, Error::invalid(name, reason, message)))
-    };
+    let refuse =
+        |reason: &'static str, message: String| Err(to_python(py, wrong(name, reason, message)));
     let Ok(array) = object.cast::<PyUntypedArray>() else {
         let type_name = object.get_type().name()?.to_string();
         return refuse(
@@ -53,7 +52,7 @@ pub(crate) fn vector<'py, T: Element>(
     array.try_readonly().map_err(|error| {
         to_python(
             py,
-            Error::invalid(name, "ARRAY_IN_USE", format!("cannot be read: {error}")),
+            wrong(name, "ARRAY_IN_USE", format!("cannot be read: {error}")),
         )
     })
 }
@@ -61,7 +60,7 @@ pub(crate) fn vector<'py, T: Element>(
 /// A whole number that is at least 0; `name` is the argument.
 pub(crate) fn count(name: &str, value: i64) -> Result<usize> {
     usize::try_from(value).map_err(|_| {
-        Error::invalid(
+        wrong(
             name,
             "OUT_OF_RANGE",
             format!("is {value}; it must be at least 0"),

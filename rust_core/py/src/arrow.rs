@@ -20,7 +20,7 @@ use promosvc_engine::error::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
 
-use crate::errors::to_python;
+use crate::errors::{to_python, wrong};
 
 const STREAM_NAME: &CStr = c"arrow_array_stream";
 
@@ -98,12 +98,7 @@ pub(crate) fn read_strings(
 /// Moves the stream out of the object's capsule; the capsule is empty afterwards, as the protocol wants.
 fn take_stream(name: &str, object: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayStream> {
     let py = object.py();
-    let refuse = |message: String| {
-        Err(to_python(
-            py,
-            Error::invalid(name, "NOT_AN_ARROW_STREAM", message),
-        ))
-    };
+    let refuse = |message: String| Err(to_python(py, wrong(name, "NOT_AN_ARROW_STREAM", message)));
     let type_name = object.get_type().name()?.to_string();
     if !object.hasattr("__arrow_c_stream__")? {
         return refuse(format!(
@@ -147,7 +142,7 @@ fn decode_strings(name: &str, column: &str, stream: FFI_ArrowArrayStream) -> Res
             .iter()
             .map(|field| format!("{} {}", field.name(), field.data_type()))
             .collect();
-        return Err(Error::invalid(
+        return Err(wrong(
             name,
             "WRONG_SCHEMA",
             format!(
@@ -166,7 +161,7 @@ fn decode_strings(name: &str, column: &str, stream: FFI_ArrowArrayStream) -> Res
             .validate_full()
             .map_err(|error| malformed(name, &error.to_string()))?;
         if array.null_count() > 0 {
-            return Err(Error::invalid(
+            return Err(wrong(
                 format!("{name}.{column}"),
                 "NULL_VALUE",
                 format!(
@@ -188,5 +183,5 @@ fn decode_strings(name: &str, column: &str, stream: FFI_ArrowArrayStream) -> Res
 }
 
 fn malformed(name: &str, what: &str) -> Error {
-    Error::invalid(name, "MALFORMED_ARROW", what.to_owned())
+    wrong(name, "MALFORMED_ARROW", what.to_owned())
 }

@@ -33,6 +33,17 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
     }
 }
 
+/// An argument that can never be right: the message begins with its name, `what` with a verb.
+pub(crate) fn wrong(
+    field: impl Into<String>,
+    reason: &'static str,
+    what: impl AsRef<str>,
+) -> Error {
+    let field = field.into();
+    let message = format!("{field} {}", what.as_ref());
+    Error::invalid(field, reason, message)
+}
+
 /// Every error kind of the engine and the name of its exception class.
 #[pyfunction]
 pub(crate) fn error_kinds() -> Vec<(String, &'static str)> {
@@ -46,7 +57,7 @@ fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>>
     let Error {
         kind,
         reason,
-        message: _,
+        message,
         field,
         metadata,
         retry_after_ms,
@@ -66,6 +77,5 @@ fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>>
     arguments.set_item("reason", reason)?;
     arguments.set_item("field", field)?;
     arguments.set_item("metadata", values)?;
-    // The text names the field, as the class promises.
-    class.call((error.to_string(),), Some(&arguments))
+    class.call((message,), Some(&arguments))
 }

@@ -8,7 +8,7 @@ use promosvc_engine::similarity::{
 use pyo3::prelude::*;
 
 use crate::arrays::{count, vector};
-use crate::errors::to_python;
+use crate::errors::{to_python, wrong};
 
 type CsrArrays<'py> = (
     Bound<'py, PyArray1<i64>>,
@@ -94,7 +94,7 @@ pub(crate) fn textbook_neighbours<'py>(
 
 /// The best columns of each row of a product of two sparse matrices.
 #[pyfunction]
-#[pyo3(signature = (left, right, n_columns, *, top_k, excluded=None, normalised=false, threads=0))]
+#[pyo3(signature = (left, right, n_columns, *, top_k, excluded=None, combination="sum", threads=0))]
 #[allow(clippy::too_many_arguments)] // one argument for each of Python's
 pub(crate) fn top_products<'py>(
     py: Python<'py>,
@@ -103,7 +103,7 @@ pub(crate) fn top_products<'py>(
     n_columns: i64,
     top_k: i64,
     excluded: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
-    normalised: bool,
+    combination: &str,
     threads: i64,
 ) -> PyResult<CsrArrays<'py>> {
     let left = Matrix::new("left", &left.0, &left.1, &left.2)?;
@@ -125,7 +125,7 @@ pub(crate) fn top_products<'py>(
     };
     run(py, &[&left, &right], |views| {
         let options = ProductOptions {
-            combination: combination(normalised),
+            combination: Combination::from_name(combination)?,
             top_k: count("top_k", top_k)?,
             threads: count("threads", threads)?,
         };
@@ -146,13 +146,13 @@ pub(crate) fn top_products<'py>(
 
 /// A product of two sparse matrices as a dense one, row-major.
 #[pyfunction]
-#[pyo3(signature = (left, right, n_columns, *, normalised=false))]
+#[pyo3(signature = (left, right, n_columns, *, combination="sum"))]
 pub(crate) fn dense_products<'py>(
     py: Python<'py>,
     left: Arrays<'py>,
     right: Arrays<'py>,
     n_columns: i64,
-    normalised: bool,
+    combination: &str,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
     let left = Matrix::new("left", &left.0, &left.1, &left.2)?;
     let right = Matrix::new("right", &right.0, &right.1, &right.2)?;
@@ -160,7 +160,7 @@ pub(crate) fn dense_products<'py>(
     py.detach(|| {
         let right = right.view(count("n_columns", n_columns)?)?;
         let left = left.view(right.rows())?;
-        similarity::dense_products(&left, &right, combination(normalised))
+        similarity::dense_products(&left, &right, Combination::from_name(combination)?)
     })
     .map(|values| values.into_pyarray(py))
     .map_err(|error| to_python(py, error))
@@ -229,20 +229,9 @@ fn slice<'a, T: numpy::Element>(
     name: &str,
     array: &'a PyReadonlyArray1<'_, T>,
 ) -> PyResult<&'a [T]> {
-    array.as_slice().map_err(|error| {
-        to_python(
-            py,
-            Error::invalid(name, "NOT_CONTIGUOUS", error.to_string()),
-        )
-    })
-}
-
-fn combination(normalised: bool) -> Combination {
-    if normalised {
-        Combination::NormalisedSum
-    } else {
-        Combination::WeightedSum
-    }
+    array
+        .as_slice()
+        .map_err(|error| to_python(py, wrong(name, "NOT_CONTIGUOUS", error.to_string())))
 }
 
 fn neighbour_options(

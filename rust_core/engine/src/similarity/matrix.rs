@@ -3,7 +3,8 @@
 //! Compressed rows as in SciPy: row r holds `indices[indptr[r]..indptr[r + 1]]` with `data` beside it. A
 //! [`CsrView`] exists only if every index was checked, so the kernels need not look again.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::similarity::wrong;
 
 /// Largest magnitude of a value: squares and sums of 2³² of them stay finite in f32.
 pub const VALUE_MAX: f32 = 1e12;
@@ -48,18 +49,18 @@ impl<'a> CsrView<'a> {
             }
         };
         if columns > u32::MAX as usize || indptr.len() > u32::MAX as usize {
-            return Err(Error::invalid(
+            return Err(wrong(
                 field("indptr"),
                 "MATRIX_TOO_LARGE",
                 format!(
-                    "{} rows x {columns} columns; the maximum of each is {}",
+                    "makes {} rows x {columns} columns; the maximum of each is {}",
                     indptr.len().saturating_sub(1),
                     u32::MAX - 1
                 ),
             ));
         }
         if data.len() != indices.len() {
-            return Err(Error::invalid(
+            return Err(wrong(
                 field("data"),
                 "LENGTHS_DIFFER",
                 format!(
@@ -73,10 +74,10 @@ impl<'a> CsrView<'a> {
         }
         check_indptr(field("indptr"), indptr, indices.len())?;
         if let Some(at) = indices.iter().position(|&index| index as usize >= columns) {
-            return Err(Error::invalid(
+            return Err(wrong(
                 field("indices"),
                 "INDEX_OUT_OF_RANGE",
-                format!("entry {at} is {}; there are {columns} columns", indices[at]),
+                format!("[{at}] is {}; there are {columns} columns", indices[at]),
             )
             .with("value", indices[at])
             .with("limit", columns));
@@ -84,11 +85,11 @@ impl<'a> CsrView<'a> {
         // A comparison that NaN fails finds NaN, infinity and the too large in one pass.
         let is_in_range = |value: &f32| value.abs() <= VALUE_MAX;
         if let Some(at) = data.iter().position(|value| !is_in_range(value)) {
-            return Err(Error::invalid(
+            return Err(wrong(
                 field("data"),
                 "VALUE_OUT_OF_RANGE",
                 format!(
-                    "entry {at} is {}; values are finite and at most {VALUE_MAX:e} in magnitude",
+                    "[{at}] is {}; values are finite and at most {VALUE_MAX:e} in magnitude",
                     data[at]
                 ),
             )
@@ -145,10 +146,12 @@ impl<'a> CsrView<'a> {
                 }
                 let at = next[column as usize];
                 if at > starts[column as usize] && indices[at - 1] as usize == row {
-                    return Err(Error::invalid(
+                    return Err(wrong(
                         "indices",
                         "DUPLICATE_ENTRY",
-                        format!("row {row} holds column {column} twice; add such entries up first"),
+                        format!(
+                            "holds column {column} twice in row {row}; add such entries up first"
+                        ),
                     )
                     .with("row", row)
                     .with("column", column));
@@ -185,17 +188,17 @@ impl Csr {
 }
 
 fn check_indptr(field: String, indptr: &[i64], entries: usize) -> Result<()> {
-    let wrong = |message: String| Err(Error::invalid(field.clone(), "INDPTR_INVALID", message));
+    let refuse = |message: String| Err(wrong(field.clone(), "INDPTR_INVALID", message));
     let (Some(&first), Some(&last)) = (indptr.first(), indptr.last()) else {
-        return wrong(
+        return refuse(
             "is empty; a matrix of n rows has n + 1 entries, the first being 0".to_owned(),
         );
     };
     if first != 0 {
-        return wrong(format!("begins with {first}; it must begin with 0"));
+        return refuse(format!("begins with {first}; it must begin with 0"));
     }
     if let Some(at) = indptr.windows(2).position(|pair| pair[1] < pair[0]) {
-        return wrong(format!(
+        return refuse(format!(
             "falls from {} to {} at entry {}; it must never fall",
             indptr[at],
             indptr[at + 1],
@@ -203,7 +206,7 @@ fn check_indptr(field: String, indptr: &[i64], entries: usize) -> Result<()> {
         ));
     }
     if last != entries as i64 {
-        return wrong(format!("ends with {last}; there are {entries} entries"));
+        return refuse(format!("ends with {last}; there are {entries} entries"));
     }
     Ok(())
 }
@@ -231,28 +234,28 @@ mod tests {
         };
         assert_eq!(
             refused(&[], &[], &[]).1,
-            "is empty; a matrix of n rows has n + 1 entries, the first being 0"
+            "ratings.indptr is empty; a matrix of n rows has n + 1 entries, the first being 0"
         );
         assert_eq!(
             refused(&[1, 1], &[0], &[1.0]).1,
-            "begins with 1; it must begin with 0"
+            "ratings.indptr begins with 1; it must begin with 0"
         );
         assert_eq!(
             refused(&[0, 2, 1], &[0], &[1.0]),
             (
                 "ratings.indptr".to_owned(),
-                "falls from 2 to 1 at entry 2; it must never fall".to_owned()
+                "ratings.indptr falls from 2 to 1 at entry 2; it must never fall".to_owned()
             )
         );
         assert_eq!(
             refused(&[0, 2], &[0], &[1.0]).1,
-            "ends with 2; there are 1 entries"
+            "ratings.indptr ends with 2; there are 1 entries"
         );
         assert_eq!(
             refused(&[0, 1], &[2], &[1.0]),
             (
                 "ratings.indices".to_owned(),
-                "entry 0 is 2; there are 2 columns".to_owned()
+                "ratings.indices[0] is 2; there are 2 columns".to_owned()
             )
         );
         assert_eq!(refused(&[0, 1], &[1], &[]).0, "ratings.data");

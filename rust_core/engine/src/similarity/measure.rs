@@ -15,8 +15,9 @@
 //!
 //! Shrinkage pulls down similarities that rest on few users. λ stands in the denominator where there is one.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::similarity::matrix::Csr;
+use crate::similarity::wrong;
 
 /// Parameters of BM25.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +55,7 @@ impl Similarity {
             "cosine" => Ok(Similarity::Cosine),
             "jaccard" => Ok(Similarity::Jaccard),
             "bm25" => Ok(Similarity::Bm25(bm25)),
-            _ => Err(Error::invalid(
+            _ => Err(wrong(
                 "similarity",
                 "UNKNOWN_SIMILARITY",
                 format!("is {name:?}; known are \"linear\", \"cosine\", \"jaccard\" and \"bm25\""),
@@ -143,7 +144,7 @@ impl Finish {
 fn weigh_bm25(columns: &mut Csr, rows: usize, parameters: Bm25) -> Result<()> {
     let Bm25 { k1, b } = parameters;
     if !(k1.is_finite() && k1 >= 0.0) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "bm25_k1",
             "OUT_OF_RANGE",
             format!("is {k1}; it must be finite and at least 0"),
@@ -151,7 +152,7 @@ fn weigh_bm25(columns: &mut Csr, rows: usize, parameters: Bm25) -> Result<()> {
         .with("value", k1));
     }
     if !(0.0..=1.0).contains(&b) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "bm25_b",
             "OUT_OF_RANGE",
             format!("is {b}; it must be from 0 to 1"),
@@ -159,7 +160,7 @@ fn weigh_bm25(columns: &mut Csr, rows: usize, parameters: Bm25) -> Result<()> {
         .with("value", b));
     }
     if let Some(value) = columns.data.iter().find(|&&value| value < 0.0) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "data",
             "NEGATIVE_VALUE",
             format!("holds {value}; bm25 weighs counts, which are at least 0"),

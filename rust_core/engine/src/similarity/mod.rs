@@ -36,3 +36,18 @@ pub use measure::{Bm25, Similarity};
 pub use neighbours::{NeighbourOptions, column_neighbours, row_neighbours};
 pub use product::{Combination, ProductOptions, dense_products, top_products};
 pub use textbook::textbook_neighbours;
+
+use crate::error::Error;
+
+/// An argument that can never be right: the message begins with its name. `what` begins with a verb, or with the
+/// position of an entry in brackets.
+pub(crate) fn wrong(
+    field: impl Into<String>,
+    reason: &'static str,
+    what: impl AsRef<str>,
+) -> Error {
+    let (field, what) = (field.into(), what.as_ref());
+    let gap = if what.starts_with('[') { "" } else { " " };
+    let message = format!("{field}{gap}{what}");
+    Error::invalid(field, reason, message)
+}

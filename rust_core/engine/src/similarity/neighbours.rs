@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::similarity::matrix::{Csr, CsrView};
 use crate::similarity::measure::{Finish, Similarity};
 use crate::similarity::select::{TopN, pack};
+use crate::similarity::wrong;
 
 /// Most neighbours kept for one row; the snapshot format allows as many.
 pub const TOP_N_MAX: usize = 1_000;
@@ -68,7 +69,7 @@ fn check(options: &NeighbourOptions) -> Result<()> {
         threads,
     } = *options;
     if !(1..=TOP_N_MAX).contains(&top_n) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "top_n",
             "OUT_OF_RANGE",
             format!("is {top_n}; it must be from 1 to {TOP_N_MAX}"),
@@ -77,7 +78,7 @@ fn check(options: &NeighbourOptions) -> Result<()> {
         .with("limit", TOP_N_MAX));
     }
     if !(shrinkage.is_finite() && shrinkage >= 0.0) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "shrinkage",
             "OUT_OF_RANGE",
             format!("is {shrinkage}; it must be finite and at least 0"),
@@ -89,7 +90,7 @@ fn check(options: &NeighbourOptions) -> Result<()> {
 
 pub(super) fn check_threads(threads: usize) -> Result<()> {
     if threads > THREADS_MAX {
-        return Err(Error::invalid(
+        return Err(wrong(
             "threads",
             "OUT_OF_RANGE",
             format!("is {threads}; it must be from 0 (one for each core) to {THREADS_MAX}"),

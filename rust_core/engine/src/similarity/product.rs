@@ -9,10 +9,11 @@
 //! The implicit sum grows with every neighbour that took the item, which is what ranking wants; the normalised one is a
 //! rating on the scale of R, however few had a say.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::similarity::matrix::{Csr, CsrView};
 use crate::similarity::neighbours::{Rows, in_parallel, join};
 use crate::similarity::select::{TopN, pack};
+use crate::similarity::wrong;
 
 /// Most results of one row.
 pub const TOP_K_MAX: usize = 10_000;
@@ -22,8 +23,39 @@ pub const TOP_K_MAX: usize = 10_000;
 pub enum Combination {
     /// Σ l·r: for implicit events. Only sums above 0 are answered.
     WeightedSum,
-    /// Σ l·r / Σ |l| over the middle rows that hold the column: for explicit ratings. Any value is answered.
-    NormalisedSum,
+    /// Σ l·r / Σ |l| over the terms: for explicit ratings where L holds similarities. Any value is answered.
+    NormalisedByLeft,
+    /// Σ l·r / Σ |r| over the terms: for explicit ratings where R holds similarities. Any value is answered.
+    NormalisedByRight,
+}
+
+impl Combination {
+    /// The combination called `name`: "sum", "normalised_by_left" or "normalised_by_right".
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "sum" => Ok(Combination::WeightedSum),
+            "normalised_by_left" => Ok(Combination::NormalisedByLeft),
+            "normalised_by_right" => Ok(Combination::NormalisedByRight),
+            _ => Err(wrong(
+                "combination",
+                "UNKNOWN_COMBINATION",
+                format!(
+                    "is {name:?}; known are \"sum\", \"normalised_by_left\" and \"normalised_by_right\""
+                ),
+            )
+            .with("value", name)),
+        }
+    }
+
+    #[inline(always)]
+    fn weight(self, left: f32, right: f32) -> f32 {
+        match self {
+            // A term of the plain sum counts if both factors do.
+            Combination::WeightedSum => (left * right).abs(),
+            Combination::NormalisedByLeft => left.abs(),
+            Combination::NormalisedByRight => right.abs(),
+        }
+    }
 }
 
 /// What to answer.
@@ -50,7 +82,7 @@ pub fn top_products(
         threads,
     } = *options;
     if !(1..=TOP_K_MAX).contains(&top_k) {
-        return Err(Error::invalid(
+        return Err(wrong(
             "top_k",
             "OUT_OF_RANGE",
             format!("is {top_k}; it must be from 1 to {TOP_K_MAX}"),
@@ -61,7 +93,7 @@ pub fn top_products(
     check_shapes(left, right)?;
     if let Some(excluded) = excluded {
         if excluded.rows() != left.rows() || excluded.columns() != right.columns() {
-            return Err(Error::invalid(
+            return Err(wrong(
                 "excluded",
                 "SHAPES_DIFFER",
                 format!(
@@ -79,12 +111,12 @@ pub fn top_products(
         let mut top = TopN::new(top_k);
         move |rows: std::ops::Range<usize>, found: &mut Rows| {
             for row in rows {
-                sums.add_row(left, right, row);
+                sums.add_row(left, right, row, combination);
                 if let Some(excluded) = excluded {
                     sums.forget(excluded.row(row).0);
                 }
                 sums.drain(combination, |column, value| {
-                    if combination == Combination::NormalisedSum || value > 0.0 {
+                    if combination != Combination::WeightedSum || value > 0.0 {
                         top.offer_key(pack(value, column));
                     }
                 });
@@ -116,11 +148,11 @@ pub fn dense_products(
         .checked_mul(columns)
         .filter(|&size| size <= DENSE_MAX);
     let Some(size) = size else {
-        return Err(Error::invalid(
+        return Err(wrong(
             "left",
             "DENSE_RESULT_TOO_LARGE",
             format!(
-                "{} rows x {columns} columns; the maximum is {DENSE_MAX} values: ask for fewer rows at a time",
+                "makes {} rows x {columns} columns; the maximum is {DENSE_MAX} values: ask for fewer rows at a time",
                 left.rows()
             ),
         )
@@ -129,7 +161,7 @@ pub fn dense_products(
     let mut dense = vec![0.0; size];
     let mut sums = Sums::new(columns);
     for row in 0..left.rows() {
-        sums.add_row(left, right, row);
+        sums.add_row(left, right, row, combination);
         sums.drain(combination, |column, value| {
             dense[row * columns + column as usize] = value;
         });
@@ -142,7 +174,7 @@ const DENSE_MAX: usize = 1 << 29;
 
 fn check_shapes(left: &CsrView<'_>, right: &CsrView<'_>) -> Result<()> {
     if left.columns() != right.rows() {
-        return Err(Error::invalid(
+        return Err(wrong(
             "right",
             "SHAPES_DIFFER",
             format!(
@@ -175,14 +207,20 @@ impl Sums {
         }
     }
 
-    fn add_row(&mut self, left: &CsrView<'_>, right: &CsrView<'_>, row: usize) {
+    fn add_row(
+        &mut self,
+        left: &CsrView<'_>,
+        right: &CsrView<'_>,
+        row: usize,
+        combination: Combination,
+    ) {
         let (middles, factors) = left.row(row);
         for (&middle, &factor) in middles.iter().zip(factors) {
             let (columns, values) = right.row(middle as usize);
             for (&column, &value) in columns.iter().zip(values) {
                 let at = column as usize;
                 self.values[at] += factor * value;
-                self.weights[at] += factor.abs();
+                self.weights[at] += combination.weight(factor, value);
                 if !self.is_touched[at] {
                     self.is_touched[at] = true;
                     self.touched.push(column);
@@ -211,7 +249,9 @@ impl Sums {
                     column,
                     match combination {
                         Combination::WeightedSum => value,
-                        Combination::NormalisedSum => value / weight,
+                        Combination::NormalisedByLeft | Combination::NormalisedByRight => {
+                            value / weight
+                        }
                     },
                 );
             }

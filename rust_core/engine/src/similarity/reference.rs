@@ -198,7 +198,11 @@ proptest! {
         seed in any::<u32>(),
         columns in 1_usize..40,
         top_k in 1_usize..20,
-        normalised in any::<bool>(),
+        combination in prop_oneof![
+            Just(Combination::WeightedSum),
+            Just(Combination::NormalisedByLeft),
+            Just(Combination::NormalisedByRight),
+        ],
         threads in 1_usize..4,
     ) {
         let cell = |m: usize, c: usize| {
@@ -208,7 +212,6 @@ proptest! {
         let right: Dense = (0..middle).map(|m| (0..columns).map(|c| cell(m, c)).collect()).collect();
         let excluded: Dense = left.iter().enumerate().map(|(r, _)| (0..columns).map(|c| cell(r + 1, c)).collect()).collect();
         let (l, r, e) = (sparse(&left), sparse(&right), sparse(&excluded));
-        let combination = if normalised { Combination::NormalisedSum } else { Combination::WeightedSum };
         let options = ProductOptions { combination, top_k, threads };
         let (l, r, e) = (l.view(middle).unwrap(), r.view(columns).unwrap(), e.view(columns).unwrap());
         let fast = top_products(&l, &r, Some(&e), &options).unwrap();
@@ -218,19 +221,24 @@ proptest! {
             for column in 0..columns {
                 let (mut sum, mut weight) = (0.0_f32, 0.0_f32);
                 for m in 0..middle {
-                    let stored = right[m][column] != 0.0 || column % 3 == 0;
-                    if left[row][m] != 0.0 && stored {
+                    let is_left_stored = left[row][m] != 0.0 || m % 3 == 0;
+                    let is_right_stored = right[m][column] != 0.0 || column % 3 == 0;
+                    if is_left_stored && is_right_stored {
                         sum += left[row][m] * right[m][column];
-                        weight += left[row][m].abs();
+                        weight += match combination {
+                            Combination::WeightedSum => 1.0,
+                            Combination::NormalisedByLeft => left[row][m].abs(),
+                            Combination::NormalisedByRight => right[m][column].abs(),
+                        };
                     }
                 }
                 let value = match combination {
                     Combination::WeightedSum => sum,
-                    Combination::NormalisedSum => if weight > 0.0 { sum / weight } else { 0.0 },
+                    _ => if weight > 0.0 { sum / weight } else { 0.0 },
                 };
                 prop_assert_eq!(dense[row * columns + column], value);
                 let is_excluded = excluded[row][column] != 0.0 || column % 3 == 0;
-                if weight > 0.0 && !is_excluded && (normalised || value > 0.0) {
+                if weight > 0.0 && !is_excluded && (combination != Combination::WeightedSum || value > 0.0) {
                     slow.push((column as u32, value));
                 }
             }

@@ -8,8 +8,9 @@
 //! Sums are f64 in ascending order of items, exact for ratings on any usual scale. Costs users² · 8 bytes of reading
 //! and one selection a user: meant for tens of thousands of users.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::similarity::matrix::CsrView;
+use crate::similarity::wrong;
 
 /// The `k` users most similar to each user by `x_u · x_v`, never u itself; ties by the lower index.
 ///
@@ -17,7 +18,7 @@ use crate::similarity::matrix::CsrView;
 pub fn textbook_neighbours(ratings: &CsrView<'_>, k: usize) -> Result<Vec<u32>> {
     let users = ratings.rows();
     if k == 0 || k >= users {
-        return Err(Error::invalid(
+        return Err(wrong(
             "k",
             "OUT_OF_RANGE",
             format!(
