@@ -14,6 +14,18 @@ from typing import Protocol, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "ArrowTable",
+    "__version__",
+    "dense_products",
+    "error_kinds",
+    "item_neighbours",
+    "read_users",
+    "textbook_neighbours",
+    "top_products",
+    "user_neighbours",
+]
+
 __version__: str
 """Version of promosvc."""
 
@@ -107,10 +119,10 @@ def user_neighbours(
 def textbook_neighbours(
     indptr: _Int64s, indices: _UInt32s, data: _Float32s, n_items: int, *, k: int = 10
 ) -> _UInt32s:
-    """The k users with the largest dot product with each user, whatever it is; never the user, ties by the
-    lower index.
+    """The k users with the largest dot product with each user, whatever it is.
 
-    Returns n_users x k indices in row-major order, most similar first. Needs more than `k` users.
+    Never the user itself, ties by the lower index. Returns n_users x k indices in row-major order, most
+    similar first. Needs more than `k` users.
     """
 
 def top_products(

@@ -23,7 +23,7 @@ def codes(name: str, values: npt.ArrayLike, limit: int) -> Int64s:
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise InvalidArgumentError(
-            f"{name} has dtype {array.dtype} and shape {array.shape}; it must be one dimension of whole numbers",
+            f"{name} has dtype {array.dtype} and shape {array.shape}; it must be a vector of whole numbers",
             reason="WRONG_DTYPE",
             field=name,
         )

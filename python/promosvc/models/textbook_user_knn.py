@@ -65,8 +65,7 @@ class TextbookUserKNN:
         return (sums / np.float32(self.k)).reshape(len(rows), self.n_items_)
 
     def recommend(self, users: npt.ArrayLike | None = None, *, top_k: int = 10) -> Csr:
-        """The `top_k` unseen items with the largest prediction, ties by the lower item, also those predicted
-        0.
+        """The `top_k` unseen items with the largest prediction, ties by the lower item; 0 counts too.
 
         Returns `(indptr, items, predictions)`. A row is short only if the user has fewer unseen items.
         """

@@ -7,7 +7,7 @@ use numpy::{
     Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
     PyUntypedArrayMethods, dtype,
 };
-use promosvc_engine::error::{Error, Result};
+use promosvc_engine::error::Result;
 use pyo3::prelude::*;
 
 use crate::errors::{to_python, wrong};

@@ -1,7 +1,7 @@
 //! The similarity kernels.
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
-use promosvc_engine::error::{Error, Result};
+use promosvc_engine::error::Result;
 use promosvc_engine::similarity::{
     self, Bm25, Combination, Csr, CsrView, NeighbourOptions, ProductOptions, Similarity,
 };

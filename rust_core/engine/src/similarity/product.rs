@@ -91,20 +91,20 @@ pub fn top_products(
         .with("limit", TOP_K_MAX));
     }
     check_shapes(left, right)?;
-    if let Some(excluded) = excluded {
-        if excluded.rows() != left.rows() || excluded.columns() != right.columns() {
-            return Err(wrong(
-                "excluded",
-                "SHAPES_DIFFER",
-                format!(
-                    "is {} x {}; it must be {} x {} as the product is",
-                    excluded.rows(),
-                    excluded.columns(),
-                    left.rows(),
-                    right.columns()
-                ),
-            ));
-        }
+    if let Some(excluded) = excluded
+        && (excluded.rows() != left.rows() || excluded.columns() != right.columns())
+    {
+        return Err(wrong(
+            "excluded",
+            "SHAPES_DIFFER",
+            format!(
+                "is {} x {}; it must be {} x {} as the product is",
+                excluded.rows(),
+                excluded.columns(),
+                left.rows(),
+                right.columns()
+            ),
+        ));
     }
     let parts = in_parallel(threads, left.rows(), || {
         let mut sums = Sums::new(right.columns());

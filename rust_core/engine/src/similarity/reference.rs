@@ -91,7 +91,7 @@ fn sparse(x: &Dense) -> Csr {
     for row in x {
         for (column, &value) in row.iter().enumerate() {
             // Every third zero is stored, as callers may do.
-            if value != 0.0 || column % 3 == 0 {
+            if value != 0.0 || column.is_multiple_of(3) {
                 csr.indices.push(column as u32);
                 csr.data.push(value);
             }
@@ -207,7 +207,7 @@ proptest! {
     ) {
         let cell = |m: usize, c: usize| {
             let draw = (m as u32).wrapping_mul(2_654_435_761) ^ (c as u32).wrapping_mul(40_503) ^ seed;
-            if draw % 3 == 0 { (draw % 11) as f32 - 3.0 } else { 0.0 }
+            if draw.is_multiple_of(3) { (draw % 11) as f32 - 3.0 } else { 0.0 }
         };
         let right: Dense = (0..middle).map(|m| (0..columns).map(|c| cell(m, c)).collect()).collect();
         let excluded: Dense = left.iter().enumerate().map(|(r, _)| (0..columns).map(|c| cell(r + 1, c)).collect()).collect();
@@ -221,8 +221,8 @@ proptest! {
             for column in 0..columns {
                 let (mut sum, mut weight) = (0.0_f32, 0.0_f32);
                 for m in 0..middle {
-                    let is_left_stored = left[row][m] != 0.0 || m % 3 == 0;
-                    let is_right_stored = right[m][column] != 0.0 || column % 3 == 0;
+                    let is_left_stored = left[row][m] != 0.0 || m.is_multiple_of(3);
+                    let is_right_stored = right[m][column] != 0.0 || column.is_multiple_of(3);
                     if is_left_stored && is_right_stored {
                         sum += left[row][m] * right[m][column];
                         weight += match combination {
@@ -237,7 +237,7 @@ proptest! {
                     _ => if weight > 0.0 { sum / weight } else { 0.0 },
                 };
                 prop_assert_eq!(dense[row * columns + column], value);
-                let is_excluded = excluded[row][column] != 0.0 || column % 3 == 0;
+                let is_excluded = excluded[row][column] != 0.0 || column.is_multiple_of(3);
                 if weight > 0.0 && !is_excluded && (combination != Combination::WeightedSum || value > 0.0) {
                     slow.push((column as u32, value));
                 }
@@ -279,7 +279,7 @@ fn a_wide_matrix_is_scanned_and_agrees() {
         .map(|_| {
             (0..items)
                 .map(|j| {
-                    if draw() % (4 + j as u32 / 20) == 0 {
+                    if draw().is_multiple_of(4 + j as u32 / 20) {
                         (1 + draw() % 3) as f32
                     } else {
                         0.0
