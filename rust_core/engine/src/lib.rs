@@ -10,6 +10,5 @@ pub mod error;
 pub mod features;
 pub mod history;
 pub mod ranking;
-pub mod similarity;
 pub mod snapshot;
 pub mod types;

@@ -4,14 +4,15 @@
 //! this; unknown names are refused, so the two cannot drift apart in silence. Each maximum has its reason beside it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use promosvc_engine::error::{Error, Result};
+use promosvc_engine::decision::Placement;
+use promosvc_engine::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// Largest request message in bytes: gRPC's own default.
-pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest request message in bytes: gRPC's own default, and what the protocol promises.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Everything that a server or a door is told at its start.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,7 +25,7 @@ pub struct ServerConfig {
     /// Where snapshots come from.
     pub snapshots: SnapshotsConfig,
     /// The named places that show items.
-    pub placements: BTreeMap<String, serde_json::Value>,
+    pub placements: BTreeMap<String, Placement>,
 }
 
 /// Where the server listens, and what bounds a peer.
@@ -105,29 +106,34 @@ impl ServerConfig {
 impl ListenConfig {
     /// The address to bind; refuses one that others can reach unless `insecure` says so.
     pub(crate) fn socket_address(&self) -> Result<SocketAddr> {
-        let ip: IpAddr = self.address.parse().map_err(|_| {
-            Error::invalid(
-                "server.address",
-                "ADDRESS_INVALID",
-                format!(
-                    "address is {:?}; it must be an IPv4 or IPv6 address such as 127.0.0.1",
-                    self.address
-                ),
-            )
-            .with("value", &self.address)
-        })?;
-        if !ip.is_loopback() && !self.insecure {
-            return Err(Error::invalid(
-                "server.address",
+        let ip = match self.address.as_str() {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address => address.parse().map_err(|_| {
+                Error::invalid(
+                    "server.address",
+                    "ADDRESS_INVALID",
+                    format!(
+                        "server.address is {address:?}; it must be an IPv4 or IPv6 address such as 127.0.0.1"
+                    ),
+                )
+                .with("value", address)
+            })?,
+        };
+        if ip.is_loopback() || self.insecure {
+            return Ok(SocketAddr::new(ip, self.port));
+        }
+        Err(Error {
+            field: "server.address".to_owned(),
+            ..Error::new(
+                ErrorKind::FailedPrecondition,
                 "ADDRESS_NOT_LOOPBACK",
                 format!(
-                    "address is {ip}, which others can reach, and the wire is not encrypted; \
+                    "server.address is {ip}, which others can reach, and the wire is not encrypted; \
                      listen on 127.0.0.1, or allow it with --insecure"
                 ),
             )
-            .with("value", ip));
-        }
-        Ok(SocketAddr::new(ip, self.port))
+            .with("value", ip)
+        })
     }
 
     /// Refuses limits that no call could pass.
@@ -180,11 +186,54 @@ impl ListenConfig {
 /// a slip of the finger.
 const WORKERS_MAX: usize = 1_024;
 
-impl ClockConfig {
-    /// The clock of a server that says nothing: the machine's own.
-    pub const MACHINE: ClockConfig = ClockConfig {
-        mode: ClockMode::Offset,
-        offset_us: 0,
-        manual_now_us: 0,
-    };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(address: &str, insecure: bool) -> ListenConfig {
+        ListenConfig {
+            address: address.to_owned(),
+            port: 0,
+            workers: 1,
+            insecure,
+            in_flight_calls_max: 1_024,
+            streams_per_connection_max: 256,
+            connections_max: 10_000,
+            idle_seconds_max: 300,
+            header_bytes_max: 16_384,
+            pending_resets_max: 512,
+            handshake_seconds_max: 5,
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_insecure() {
+        let error = listen("0.0.0.0", false).socket_address().unwrap_err();
+        assert_eq!(error.reason, "ADDRESS_NOT_LOOPBACK");
+        assert!(error.message.contains("--insecure"), "{error}");
+        assert!(listen("0.0.0.0", true).socket_address().is_ok());
+        for loopback in ["127.0.0.1", "127.8.0.1", "::1", "localhost"] {
+            assert!(
+                listen(loopback, false).socket_address().is_ok(),
+                "{loopback}"
+            );
+        }
+        let error = listen("shop.example", true).socket_address().unwrap_err();
+        assert_eq!(error.reason, "ADDRESS_INVALID");
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused_by_name() {
+        let mut config = listen("127.0.0.1", false);
+        config.connections_max = 0;
+        let error = config.check().unwrap_err();
+        assert_eq!(error.field, "server.connections_max");
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
+        let error = ServerConfig::from_json(r#"{"server": {"adress": "127.0.0.1"}}"#).unwrap_err();
+        assert_eq!(error.reason, "CONFIG_INVALID");
+        assert!(error.message.contains("adress"), "{error}");
+    }
 }

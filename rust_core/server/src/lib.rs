@@ -1,14 +1,34 @@
 //! promosvc's native door: accept loop, HTTP/2, gRPC, limits, health, reflection, admin.
 //!
-//! It knows the wire and nothing of the business: a call is decoded, handed to the engine as the
-//! engine's own types, and the answer is encoded.
+//! The way of a call: `accept` gives its connection to a worker; `connection` reads its stream;
+//! `dispatch` judges the headers, lets it in (`admission`) and reads its message (`framing`); `worker` lets it
+//! take its turn; `call` answers it: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
+//! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams` and `snapshots`.
+//!
+//! It knows the wire and nothing of the business. The grpcio door takes the same way from `call` on, so that both
+//! answer the same bytes.
 
+mod accept;
+mod admin;
+mod admission;
 mod call;
+mod clock;
 mod config;
+mod connection;
+mod convert;
+mod deadline;
+mod dispatch;
 mod fork;
+mod framing;
+mod health;
+mod log;
+mod reflection;
 mod server;
-#[allow(dead_code)]
+mod snapshots;
+mod status;
+mod streams;
 mod wire;
+mod worker;
 
 pub use call::{CallResult, Door};
 pub use config::{ClockConfig, ClockMode, ListenConfig, ServerConfig, SnapshotsConfig};

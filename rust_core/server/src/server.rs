@@ -1,37 +1,72 @@
 //! Starts and stops the native door.
+//!
+//! Threads: one accepts, W answer (each with a current-thread runtime of its own), one follows
+//! snapshots. A stop goes: health says NOT_SERVING, the listener closes, each connection is sent GOAWAY, calls
+//! finish; whatever is left at the end of the grace is cut. No step waits for a peer without a bound, so
+//! that a peer that hangs cannot keep the process alive.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use promosvc_engine::error::{Error, Result};
+use promosvc_engine::error::{Error, ErrorKind, Result};
+use socket2::{Domain, Socket, Type};
+use tokio::sync::{mpsc as async_mpsc, watch};
 
+use crate::accept;
 use crate::call::Door;
-use crate::config::ServerConfig;
+use crate::config::{ListenConfig, ServerConfig};
 use crate::fork::Owner;
+use crate::health::Life;
+use crate::worker::{self, Load, Phase, Seat};
+
+/// Connections that wait to be accepted: a burst of clients that all come back after a restart.
+const BACKLOG: i32 = 1_024;
+/// After the cut, threads end at once unless a handler hangs; then they are left behind.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running server.
 pub struct Server {
     owner: Owner,
     address: SocketAddr,
     door: Arc<Door>,
-    _listener: TcpListener,
+    phase: watch::Sender<Phase>,
+    ends: Arc<Ends>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Server {
-    /// Binds, starts all threads, and returns once connections are accepted.
+    /// Binds, takes the published snapshot, and answers calls by the time it returns.
+    ///
+    /// # Errors
+    /// `ADDRESS_NOT_LOOPBACK`, `ADDRESS_INVALID`, `ADDRESS_IN_USE`, `BIND_FAILED`, `CONFIG_INVALID`, and
+    /// what the engine says of placements.
     pub fn start(config: ServerConfig) -> Result<Server> {
-        config.server.check()?;
-        let address = config.server.socket_address()?;
-        let listener = TcpListener::bind(address).map_err(|error| Error::io(address, &error))?;
+        let limits = config.server.clone();
+        limits.check()?;
+        let listener = bind(limits.socket_address()?)?;
         let address = listener
             .local_addr()
-            .map_err(|error| Error::io(address, &error))?;
+            .map_err(|error| Error::io("the listener", &error))?;
+        let mut starting = Starting {
+            phase: watch::Sender::new(Phase::Serving),
+            ends: Arc::new(Ends::default()),
+            threads: Vec::new(),
+        };
+        let door = Arc::new(Door::new(config)?);
+        let seats = (0..limits.worker_count())
+            .map(|index| starting.seat(index, &door, &limits))
+            .collect::<Result<Vec<_>>>()?;
+        starting.accept(listener, seats, limits.connections_max)?;
         Ok(Server {
             owner: Owner::this_process(),
             address,
-            door: Arc::new(Door::new(config)?),
-            _listener: listener,
+            door,
+            phase: starting.phase,
+            ends: starting.ends,
+            threads: Mutex::new(starting.threads),
         })
     }
 
@@ -45,10 +80,213 @@ impl Server {
         &self.door
     }
 
-    /// Drains and ends all threads within about `grace`; whether all calls were finished. A second
-    /// stop returns at once. Refused in a forked child (`FORKED`).
-    pub fn stop(&self, _grace: Duration) -> Result<bool> {
+    /// Drains, and cuts what is left after `grace`; whether all calls were finished. Returns within about
+    /// `grace`. May be called again, also while another call waits: the shorter grace holds.
+    ///
+    /// # Errors
+    /// `FORKED` in a forked child.
+    pub fn stop(&self, grace: Duration) -> Result<bool> {
         self.owner.check()?;
-        Ok(true)
+        self.door.health().advance(Life::Draining);
+        self.advance(Phase::Draining);
+        if !self.ends.wait(grace) {
+            self.advance(Phase::Abort);
+            if !self.ends.wait(END_WITHIN) {
+                return Ok(false);
+            }
+        }
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            // A thread that panicked has said so; there is nothing to add.
+            let _ = thread.join();
+        }
+        Ok(lock(&self.ends.state).unfinished == 0)
     }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let moves = to > *phase;
+            if moves {
+                *phase = to;
+            }
+            moves
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // In a forked child there are no threads to end.
+        if self.owner.is_here() {
+            let _ = self.stop(Duration::ZERO);
+        }
+    }
+}
+
+/// Threads started so far. Dropped half way, its `phase` ends them.
+struct Starting {
+    phase: watch::Sender<Phase>,
+    ends: Arc<Ends>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Starting {
+    fn seat(&mut self, index: usize, door: &Arc<Door>, limits: &ListenConfig) -> Result<Seat> {
+        let (arrivals, receiver) = async_mpsc::unbounded_channel();
+        let load = Arc::new(Load::default());
+        let seat = Seat {
+            arrivals,
+            load: Arc::clone(&load),
+        };
+        let door = Arc::clone(door);
+        let limits = limits.clone();
+        let phase = self.phase.subscribe();
+        self.thread(format!("promosvc-worker-{index}"), move |runtime| {
+            worker::run(runtime, door, limits, phase, receiver, &load)
+        })?;
+        Ok(seat)
+    }
+
+    fn accept(
+        &mut self,
+        listener: TcpListener,
+        seats: Vec<Seat>,
+        connections_max: usize,
+    ) -> Result<()> {
+        let phase = self.phase.subscribe();
+        self.thread("promosvc-accept".to_owned(), move |runtime| {
+            runtime.block_on(accept::run(listener, &seats, connections_max, phase));
+            0
+        })
+    }
+
+    /// Starts a thread with a runtime of its own; `body` returns how much it left unfinished.
+    fn thread(
+        &mut self,
+        name: String,
+        body: impl FnOnce(&tokio::runtime::LocalRuntime) -> usize + Send + 'static,
+    ) -> Result<()> {
+        let (ready, is_ready) = mpsc::channel();
+        let end = self.ends.begin();
+        let failed = |error| Error::io(format!("thread {name}"), &error);
+        let thread = thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || match worker::runtime() {
+                Ok(runtime) => {
+                    let _ = ready.send(Ok(()));
+                    let unfinished = body(&runtime);
+                    // Its tasks and sockets are gone before the end is told.
+                    drop(runtime);
+                    end.note(unfinished);
+                }
+                Err(error) => {
+                    end.note(0);
+                    let _ = ready.send(Err(error));
+                }
+            })
+            .map_err(failed)?;
+        self.threads.push(thread);
+        match is_ready.recv() {
+            Ok(started) => started.map_err(failed),
+            Err(_) => Err(Error::new(
+                ErrorKind::Internal,
+                "THREAD_LOST",
+                format!("thread {name} ended before it began"),
+            )),
+        }
+    }
+}
+
+/// How many threads have not ended, for those who wait for all to end.
+#[derive(Default)]
+struct Ends {
+    state: Mutex<EndState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct EndState {
+    running: usize,
+    unfinished: usize,
+}
+
+/// Held by a thread; tells its end, also by a panic.
+struct End {
+    ends: Arc<Ends>,
+}
+
+impl End {
+    fn note(self, unfinished: usize) {
+        lock(&self.ends.state).unfinished += unfinished;
+    }
+}
+
+impl Ends {
+    fn begin(self: &Arc<Self>) -> End {
+        lock(&self.state).running += 1;
+        End {
+            ends: Arc::clone(self),
+        }
+    }
+
+    /// Waits for all threads to end; whether they did.
+    fn wait(&self, at_most: Duration) -> bool {
+        let until = Instant::now().checked_add(at_most);
+        let mut state = lock(&self.state);
+        while state.running > 0 {
+            let left = match until {
+                Some(until) => until.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs(3_600),
+            };
+            if left.is_zero() {
+                return false;
+            }
+            (state, _) = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        lock(&self.ends.state).running -= 1;
+        self.ends.changed.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    listen(address).map_err(|error| {
+        let (kind, reason) = match error.kind() {
+            std::io::ErrorKind::AddrInUse => (ErrorKind::Unavailable, "ADDRESS_IN_USE"),
+            _ => (ErrorKind::Io, "BIND_FAILED"),
+        };
+        Error {
+            field: "server.port".to_owned(),
+            ..Error::new(
+                kind,
+                reason,
+                format!(
+                    "server.port is {}; {address} cannot be bound: {error}",
+                    address.port()
+                ),
+            )
+            .with("value", address)
+        }
+    })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restart must not wait for the last connections of the process before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }

@@ -1,7 +1,13 @@
 //! The messages of the protocol, generated from `proto/`.
 //!
 //! Nothing outside this crate sees them: the engine has its own words.
-#![allow(missing_docs, clippy::all, unreachable_pub, reason = "generated code")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    dead_code,
+    reason = "generated code, of which the messages that are written by hand are built in tests only"
+)]
 
 pub mod promosvc {
     pub mod v1 {

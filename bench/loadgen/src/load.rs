@@ -1,0 +1,242 @@
+//! The callers and what they measure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use hdrhistogram::Histogram;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
+use http::{Method, Request, Uri, Version};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::{JoinHandle, spawn_local};
+
+use crate::arguments::{Arguments, Until};
+
+/// What the peer may send ahead: enough that it never waits for us.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+/// Latencies are kept to three digits.
+const DIGITS: u8 = 3;
+
+/// What was counted after the warm-up.
+pub(crate) struct Measured {
+    pub(crate) seconds: f64,
+    pub(crate) latency_ns: Histogram<u64>,
+    pub(crate) statuses: BTreeMap<String, u64>,
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) response_bytes: u64,
+}
+
+/// What all callers share; one thread, so cells do.
+struct Shared {
+    requests: Vec<Bytes>,
+    uri: Uri,
+    next: Cell<usize>,
+    warmup_left: Cell<u64>,
+    until: Until,
+    counted_left: Cell<u64>,
+    began: Cell<Option<Instant>>,
+    ended: Cell<Option<Instant>>,
+    latency_ns: RefCell<Histogram<u64>>,
+    statuses: RefCell<BTreeMap<u16, u64>>,
+    errors: RefCell<BTreeMap<String, u64>>,
+    response_bytes: Cell<u64>,
+}
+
+/// A gRPC status that never came, in `statuses`.
+const NO_STATUS: u16 = u16::MAX;
+
+/// Runs all callers to the end.
+pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measured, String> {
+    let uri = format!("http://{}{}", arguments.address, arguments.method)
+        .parse()
+        .map_err(|error| format!("{}: {error}", arguments.address))?;
+    let histogram = Histogram::new(DIGITS).map_err(|error| error.to_string())?;
+    let shared = Rc::new(Shared {
+        requests,
+        uri,
+        next: Cell::new(0),
+        warmup_left: Cell::new(arguments.warmup),
+        until: arguments.until,
+        counted_left: Cell::new(match arguments.until {
+            Until::Requests(count) => count,
+            Until::Elapsed(_) => u64::MAX,
+        }),
+        began: Cell::new((arguments.warmup == 0).then(Instant::now)),
+        ended: Cell::new(None),
+        latency_ns: RefCell::new(histogram),
+        statuses: RefCell::default(),
+        errors: RefCell::default(),
+        response_bytes: Cell::new(0),
+    });
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let mut callers: Vec<JoinHandle<()>> = Vec::new();
+        for _ in 0..arguments.connections {
+            let sender = connect(&arguments.address).await?;
+            for _ in 0..arguments.in_flight {
+                callers.push(spawn_local(call_until_done(
+                    sender.clone(),
+                    Rc::clone(&shared),
+                )));
+            }
+        }
+        for caller in callers {
+            caller.await.map_err(|error| error.to_string())?;
+        }
+        Ok::<(), String>(())
+    })?;
+    Ok(shared.measured())
+}
+
+async fn connect(address: &str) -> Result<SendRequest<Bytes>, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{address}: {error}");
+    let socket = TcpStream::connect(address)
+        .await
+        .map_err(|error| named(&error))?;
+    socket.set_nodelay(true).map_err(|error| named(&error))?;
+    let (sender, connection) = h2::client::Builder::new()
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .enable_push(false)
+        .handshake(socket)
+        .await
+        .map_err(|error| named(&error))?;
+    // A connection that ends early shows as errors of its callers.
+    spawn_local(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+async fn call_until_done(mut sender: SendRequest<Bytes>, shared: Rc<Shared>) {
+    while shared.wants_more() {
+        let began = Instant::now();
+        match call(&mut sender, &shared).await {
+            Ok((status, bytes)) => shared.count(began, status, bytes),
+            Err(error) => {
+                *shared
+                    .errors
+                    .borrow_mut()
+                    .entry(error.to_string())
+                    .or_default() += 1;
+                // A connection that fails once will not come back.
+                return;
+            }
+        }
+    }
+}
+
+async fn call(sender: &mut SendRequest<Bytes>, shared: &Shared) -> Result<(u16, u64), h2::Error> {
+    poll_fn(|cx| sender.poll_ready(cx)).await?;
+    let (response, mut stream) = sender.send_request(shared.head(), false)?;
+    stream.send_data(shared.request(), true)?;
+    let (head, mut body) = response.await?.into_parts();
+    if let Some(status) = grpc_status(&head.headers) {
+        return Ok((status, 0));
+    }
+    let mut bytes = 0;
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        bytes += chunk.len() as u64;
+        body.flow_control().release_capacity(chunk.len())?;
+    }
+    let status = body
+        .trailers()
+        .await?
+        .and_then(|trailers| grpc_status(&trailers));
+    Ok((status.unwrap_or(NO_STATUS), bytes))
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+impl Shared {
+    fn head(&self) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        request
+    }
+
+    /// The next request of the list, round and round.
+    fn request(&self) -> Bytes {
+        let next = self.next.get();
+        self.next.set((next + 1) % self.requests.len());
+        self.requests[next].clone()
+    }
+
+    fn wants_more(&self) -> bool {
+        if self.ended.get().is_some() {
+            return false;
+        }
+        match (self.until, self.began.get()) {
+            (Until::Elapsed(limit), Some(began)) if began.elapsed() >= limit => {
+                self.ended.set(Some(Instant::now()));
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn count(&self, call_began: Instant, status: u16, bytes: u64) {
+        let now = Instant::now();
+        if self.warmup_left.get() > 0 {
+            self.warmup_left.set(self.warmup_left.get() - 1);
+            if self.warmup_left.get() == 0 {
+                self.began.set(Some(now));
+            }
+            return;
+        }
+        // Callers that were still waiting when the end came are not counted.
+        if self.ended.get().is_some() {
+            return;
+        }
+        let nanoseconds = (now - call_began).as_nanos() as u64;
+        self.latency_ns.borrow_mut().saturating_record(nanoseconds);
+        *self.statuses.borrow_mut().entry(status).or_default() += 1;
+        self.response_bytes.set(self.response_bytes.get() + bytes);
+        self.counted_left.set(self.counted_left.get() - 1);
+        if self.counted_left.get() == 0 {
+            self.ended.set(Some(now));
+        }
+    }
+
+    fn measured(&self) -> Measured {
+        let ended = self.ended.get().unwrap_or_else(Instant::now);
+        let seconds = self
+            .began
+            .get()
+            .map_or(Duration::ZERO, |began| ended - began)
+            .as_secs_f64();
+        Measured {
+            seconds,
+            latency_ns: self.latency_ns.borrow().clone(),
+            statuses: self
+                .statuses
+                .borrow()
+                .iter()
+                .map(|(status, count)| match *status {
+                    NO_STATUS => ("none".to_owned(), *count),
+                    status => (status.to_string(), *count),
+                })
+                .collect(),
+            errors: self.errors.borrow().clone(),
+            response_bytes: self.response_bytes.get(),
+        }
+    }
+}
