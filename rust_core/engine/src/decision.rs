@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::history::Catalogue;
 use crate::snapshot::Snapshot;
 use crate::types::{DurationUs, ItemIdx, Money, TimeUs};
 
@@ -114,7 +115,7 @@ impl Recommendation {
     /// Price of one unit of an item of this answer, if known. Servers ask here and not the snapshot, so
     /// that live prices need no change of theirs.
     pub fn unit_price(&self, item: ItemIdx) -> Option<Money<'_>> {
-        self.snapshot.items.unit_price(item)
+        self.snapshot.unit_price(item)
     }
 }
 

@@ -10,5 +10,6 @@ pub mod error;
 pub mod features;
 pub mod history;
 pub mod ranking;
+pub mod similarity;
 pub mod snapshot;
 pub mod types;

@@ -3,6 +3,12 @@
 //! Indices are only meaningful with the snapshot that they came from. Times are microseconds since
 //! 1970-01-01 UTC, as in the event log.
 
+mod item_set;
+mod rank_key;
+
+pub use item_set::ItemSet;
+pub use rank_key::RankKey;
+
 use serde::Deserialize;
 
 /// Row of the snapshot's item table.
@@ -110,6 +116,25 @@ impl Source {
             Source::Popular30d => "popular_30d",
         }
     }
+
+    /// Whether it needs to know nothing of the user.
+    pub fn is_popular(self) -> bool {
+        match self {
+            Source::ItemKnn | Source::UserKnn | Source::Repeat => false,
+            Source::Popular1d | Source::Popular7d | Source::Popular30d => true,
+        }
+    }
+}
+
+/// One item of H with its decayed weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Taste {
+    /// Row of the item table.
+    pub item: u32,
+    /// `w · 2^(−age / half_life)`.
+    pub weight: f32,
+    /// Whether it lies in the cart.
+    pub is_in_cart: bool,
 }
 
 /// What an entity key names.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::types::DurationUs;
+use crate::snapshot::UserEvents;
+use crate::types::{DurationUs, ItemSet, TimeUs};
 
 /// Which items of the user's own history are hidden.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,4 +28,47 @@ fn window_from_days<'de, D: serde::Deserializer<'de>>(
         )));
     }
     Ok((days > 0).then(|| DurationUs::from_days(days)))
+}
+
+/// A seen rule for one request: which events of which age make an item seen.
+#[derive(Clone, Debug)]
+pub struct SeenEvents {
+    /// For each event of the snapshot's history.
+    is_seen: Vec<bool>,
+    /// Events after this hide an item.
+    after: Option<TimeUs>,
+}
+
+impl SeenEvents {
+    /// Resolves event names; names that the history does not hold hide nothing.
+    pub fn new(
+        history_events: &[String],
+        names: &[&str],
+        window: Option<DurationUs>,
+        now: TimeUs,
+    ) -> Self {
+        Self {
+            is_seen: history_events
+                .iter()
+                .map(|event| names.contains(&event.as_str()))
+                .collect(),
+            after: window.map(|window| now.before(window)),
+        }
+    }
+
+    /// Blocks what the user has seen.
+    pub fn block(&self, events: UserEvents, blocked: &mut ItemSet) {
+        let UserEvents {
+            items,
+            events,
+            last_at_us,
+            counts: _,
+        } = events;
+        for ((&item, &event), &last_at) in items.iter().zip(events).zip(last_at_us) {
+            let is_young = self.after.is_none_or(|after| TimeUs(last_at) > after);
+            if is_young && self.is_seen.get(usize::from(event)) == Some(&true) {
+                blocked.insert(item);
+            }
+        }
+    }
 }

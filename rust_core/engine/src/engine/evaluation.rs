@@ -1,5 +1,6 @@
 //! What evaluation may ask of the served engine that a request may not.
 
+use crate::error::{Error, Result};
 use crate::snapshot::SourceWeights;
 use crate::types::{ItemIdx, Source};
 
@@ -29,6 +30,32 @@ impl Default for EvaluationOptions {
             weights: None,
             candidates_max: CANDIDATES_MAX,
         }
+    }
+}
+
+impl EvaluationOptions {
+    /// Refuses weights that cannot weigh.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.candidates_max == 0 {
+            return Err(Error::invalid(
+                "candidates",
+                "CANDIDATES_INVALID",
+                "candidates is 0; the minimum is 1",
+            ));
+        }
+        let SourceWeights(weights) = self.weights.unwrap_or_default();
+        for (source, weight) in Source::ALL.into_iter().zip(weights) {
+            if !(weight.is_finite() && weight >= 0.0) {
+                let message = format!("it is {weight}; it must be finite and not negative");
+                return Err(Error::invalid(
+                    format!("weights.{}", source.name()),
+                    "WEIGHT_INVALID",
+                    message,
+                )
+                .with("value", weight));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,36 @@
+"""Behaviour events: files of any shop become one clean event database.
+
+    files ─► raw ─► clean ─► deduplicate ─► sessions ─► write
+             │       │                       │
+             │       └ mapping (TOML)        └ bot rule
+             └ CSV, Parquet, JSON, frames
+
+A mapping says what the columns mean (`docs/mapping.md`); the database is that of
+`docs/events-schema.md`. Nothing disappears: each row is accepted, a duplicate, skipped by the mapping,
+or refused with a reason and kept in `quarantine`; the report's counts add up to the rows read.
+
+The trade-off chosen: cleaning is set-based SQL that DuckDB runs over whole files, not a loop over rows.
+It is a hundred times faster and bounded in memory, and costs that the rules are written as expressions.
+"""
+
+from __future__ import annotations
+
+from promosvc.events.completejourney import import_completejourney
+from promosvc.events.database import open_database
+from promosvc.events.importer import Progress, Stage, import_files, read_report, read_reports
+from promosvc.events.mapping import Mapping
+from promosvc.events.report import Counts, FileCounts, ImportReport
+
+__all__ = [
+    "Counts",
+    "FileCounts",
+    "ImportReport",
+    "Mapping",
+    "Progress",
+    "Stage",
+    "import_completejourney",
+    "import_files",
+    "open_database",
+    "read_report",
+    "read_reports",
+]

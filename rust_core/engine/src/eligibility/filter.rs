@@ -1,0 +1,92 @@
+//! The filter of one request.
+
+use super::{GroupColumn, ItemGroups};
+use crate::history::Catalogue;
+use crate::types::{ItemIdx, ItemSet};
+
+/// The groups that a request asks for.
+#[derive(Clone, Debug)]
+pub struct RequestedGroups {
+    /// Those that exist, ascending, each once.
+    groups: Vec<u32>,
+    is_requested: Vec<bool>,
+}
+
+impl RequestedGroups {
+    /// Resolves names; `None` when the request names none, which means any.
+    pub fn new(column: &GroupColumn, names: &[&str]) -> Option<Self> {
+        if names.is_empty() {
+            return None;
+        }
+        let mut groups: Vec<u32> = names.iter().filter_map(|name| column.find(name)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let mut is_requested = vec![false; column.len()];
+        for &group in &groups {
+            is_requested[group as usize] = true;
+        }
+        Some(Self {
+            groups,
+            is_requested,
+        })
+    }
+
+    fn has(&self, group: Option<u32>) -> bool {
+        group.and_then(|group| self.is_requested.get(group as usize)) == Some(&true)
+    }
+}
+
+/// Says of any item whether this request may answer it.
+pub struct ItemFilter<'a, C> {
+    /// Who knows what is available.
+    pub catalogue: &'a C,
+    /// Categories and kinds of items.
+    pub groups: &'a ItemGroups,
+    /// Cart, excluded and seen items.
+    pub blocked: &'a ItemSet,
+    /// Categories asked for; `None` is any.
+    pub categories: Option<RequestedGroups>,
+    /// Kinds asked for; `None` is any.
+    pub kinds: Option<RequestedGroups>,
+    /// Also items that cannot be had.
+    pub include_unavailable: bool,
+}
+
+impl<C: Catalogue> ItemFilter<'_, C> {
+    /// Whether an item may be answered.
+    pub fn passes(&self, item: u32) -> bool {
+        let ItemFilter {
+            catalogue,
+            groups,
+            blocked,
+            categories,
+            kinds,
+            include_unavailable,
+        } = self;
+        !blocked.contains(item)
+            && (*include_unavailable || catalogue.is_available(ItemIdx(item)))
+            && categories
+                .as_ref()
+                .is_none_or(|wanted| wanted.has(groups.categories.of(item)))
+            && kinds
+                .as_ref()
+                .is_none_or(|wanted| wanted.has(groups.kinds.of(item)))
+    }
+
+    /// Calls `visit` with every item that passes, ascending, until it says stop.
+    pub fn visit_all(&self, item_count: usize, mut visit: impl FnMut(u32) -> bool) {
+        let mut visit_passing = |item: u32| !self.passes(item) || visit(item);
+        match &self.categories {
+            None => {
+                (0..item_count as u32).all(&mut visit_passing);
+            }
+            Some(wanted) => {
+                // A narrow category is looked up, not searched for.
+                let members = |&group: &u32| self.groups.categories.members(group);
+                let mut items: Vec<u32> = wanted.groups.iter().flat_map(members).copied().collect();
+                items.sort_unstable();
+                items.into_iter().all(visit_passing);
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One decision: the stages, in order.
+
+use std::sync::Arc;
+
+use super::evaluation::ScoredCandidate;
+use super::plan::Plan;
+use super::prepared::Prepared;
+use super::scratch::Scratch;
+use super::sources::Sources;
+use super::visitor::meet;
+use crate::decision::{RecommendRequest, Recommendation, ShortfallReason};
+use crate::eligibility::{ItemFilter, RequestedGroups};
+use crate::ranking::{self, Evidence, RankedItem};
+use crate::snapshot::Snapshot;
+use crate::types::{ItemIdx, ItemSet, RankKey, Source, TimeUs};
+
+/// Decides; every buffer of `scratch` is reset first.
+pub(super) fn recommend(
+    prepared: &Prepared,
+    plan: &Plan,
+    request: &RecommendRequest,
+    now: TimeUs,
+    scratch: &mut Scratch,
+) -> Recommendation {
+    let snapshot = &*prepared.snapshot;
+    let item_count = snapshot.items.len();
+    let visitor = meet(prepared, plan, request, now, scratch);
+    let is_personal = !scratch.tastes.is_empty();
+    let weights = plan.weights(&snapshot.blend, is_personal);
+    let filter = filter_of(prepared, request, &scratch.blocked);
+    let passes = |item| filter.passes(item);
+    let keep = plan.candidates_max();
+
+    let mut sources = Sources {
+        prepared,
+        visitor,
+        now,
+        tastes: &scratch.tastes,
+        boards: &mut scratch.boards,
+    };
+    scratch.candidates.reset(item_count);
+    let scales = sources.gather(
+        weights,
+        keep,
+        &mut scratch.top,
+        &mut scratch.candidates,
+        passes,
+    );
+
+    let category_of = |item| prepared.category_of(item);
+    let category_count = prepared.groups.categories.len();
+    let score_of = |item| scales.score(&sources.scores(item));
+    scratch.keys.clear();
+    scratch.keys.extend(
+        scratch
+            .candidates
+            .members()
+            .iter()
+            .map(|&item| RankKey::new(score_of(item), item)),
+    );
+    scratch.page.clear();
+    scratch
+        .category_counts
+        .reset(category_count, plan.category_cap);
+    let counts = &mut scratch.category_counts;
+    let mut is_capped = ranking::pick_page(
+        &mut scratch.keys,
+        &mut scratch.page,
+        plan.page_size,
+        counts,
+        category_of,
+    );
+
+    if scratch.page.len() < plan.page_size && !plan.is_evaluation() {
+        // The best of each source did not fill the page: now every item that passes is a candidate.
+        sources.add_all(&weights, &mut scratch.candidates, passes);
+        scratch.keys.clear();
+        scratch.keys.extend(
+            scratch
+                .candidates
+                .members()
+                .iter()
+                .map(|&item| RankKey::new(score_of(item), item))
+                .filter(|key| key.score() > 0.0),
+        );
+        scratch.page.clear();
+        counts.reset(category_count, plan.category_cap);
+        is_capped = ranking::pick_page(
+            &mut scratch.keys,
+            &mut scratch.page,
+            plan.page_size,
+            counts,
+            category_of,
+        );
+        filter.visit_all(item_count, |item| {
+            if scratch.page.len() == plan.page_size {
+                return false;
+            }
+            let is_scored = scratch.candidates.contains(item) && score_of(item) > 0.0;
+            if !is_scored {
+                if counts.admit(category_of(item)) {
+                    scratch.page.push(RankKey::new(0.0, item));
+                } else {
+                    is_capped = true;
+                }
+            }
+            true
+        });
+    }
+
+    // The guarantee: whatever happened above, nothing forbidden leaves.
+    let allowed = scratch.page.iter().filter(|key| filter.passes(key.item()));
+    let ranked = |key: &RankKey| RankedItem {
+        item: ItemIdx(key.item()),
+        score: key.score(),
+        reasons: Vec::new(),
+    };
+    let mut items: Vec<RankedItem> = allowed.map(ranked).collect();
+    if plan.include_reasons {
+        let similar_users = sources.items_of_similar_users(weights[Source::UserKnn as usize] > 0.0);
+        let evidence = Evidence {
+            scales: &scales,
+            tastes: &scratch.tastes,
+            item_neighbours: &snapshot.item_neighbours,
+            similar_users: &similar_users,
+            scores_of: |item| sources.scores(item),
+            repeat_of: |item| visitor.choice_of(item),
+        };
+        ranking::explain(&mut items, &evidence, &mut scratch.slots, item_count);
+    }
+
+    Recommendation {
+        snapshot: Arc::clone(&prepared.snapshot),
+        decided_at: now,
+        shortfall: shortfall_of(items.len(), plan.page_size, is_capped),
+        degraded: visitor.degraded_reason(is_personal),
+        items,
+        page_size: plan.page_size,
+    }
+}
+
+/// Every source's normalised scores for the union of their best, by item.
+pub(super) fn source_scores(
+    prepared: &Prepared,
+    plan: &Plan,
+    request: &RecommendRequest,
+    now: TimeUs,
+    scratch: &mut Scratch,
+) -> Vec<ScoredCandidate> {
+    let visitor = meet(prepared, plan, request, now, scratch);
+    let weights = plan.equal_weights(!scratch.tastes.is_empty());
+    let filter = filter_of(prepared, request, &scratch.blocked);
+    let keep = plan.candidates_max();
+    let mut sources = Sources {
+        prepared,
+        visitor,
+        now,
+        tastes: &scratch.tastes,
+        boards: &mut scratch.boards,
+    };
+    scratch.candidates.reset(prepared.snapshot.items.len());
+    let passes = |item| filter.passes(item);
+    let scales = sources.gather(
+        weights,
+        keep,
+        &mut scratch.top,
+        &mut scratch.candidates,
+        passes,
+    );
+    let mut items = scratch.candidates.members().to_vec();
+    items.sort_unstable();
+    let scored = |item: u32| {
+        let scores = sources.scores(item);
+        ScoredCandidate {
+            item: ItemIdx(item),
+            scores: Source::ALL.map(|source| scales.normalised(source, scores[source as usize])),
+        }
+    };
+    items.into_iter().map(scored).collect()
+}
+
+fn filter_of<'a>(
+    prepared: &'a Prepared,
+    request: &RecommendRequest,
+    blocked: &'a ItemSet,
+) -> ItemFilter<'a, Snapshot> {
+    ItemFilter {
+        catalogue: &prepared.snapshot,
+        groups: &prepared.groups,
+        blocked,
+        categories: RequestedGroups::new(&prepared.groups.categories, &request.categories),
+        kinds: RequestedGroups::new(&prepared.groups.kinds, &request.kinds),
+        include_unavailable: request.include_unavailable,
+    }
+}
+
+fn shortfall_of(found: usize, page_size: usize, is_capped: bool) -> Option<ShortfallReason> {
+    if found >= page_size {
+        None
+    } else if found == 0 {
+        Some(ShortfallReason::NothingEligible)
+    } else if is_capped {
+        Some(ShortfallReason::CategoryCap)
+    } else {
+        Some(ShortfallReason::FewerEligible)
+    }
+}

@@ -1,0 +1,37 @@
+//! Memory that a request works in, kept by its thread.
+//!
+//! It is taken out of the thread while in use and put back after: a request that panics loses it, and the
+//! next one starts with a fresh one.
+
+use std::cell::Cell;
+
+use crate::candidates::{ScoreBoard, TopItems};
+use crate::ranking::{CategoryCounts, ItemSlots};
+use crate::types::{ItemSet, RankKey, Taste};
+
+/// Memory of one request.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) blocked: ItemSet,
+    pub(super) tastes: Vec<Taste>,
+    /// item_knn, user_knn, repeat.
+    pub(super) boards: [ScoreBoard; 3],
+    pub(super) top: TopItems,
+    pub(super) candidates: ItemSet,
+    pub(super) keys: Vec<RankKey>,
+    pub(super) page: Vec<RankKey>,
+    pub(super) category_counts: CategoryCounts,
+    pub(super) slots: ItemSlots,
+}
+
+thread_local! {
+    static OF_THREAD: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Runs `work` with this thread's scratch.
+pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = OF_THREAD.take().unwrap_or_default();
+    let result = work(&mut scratch);
+    OF_THREAD.set(Some(scratch));
+    result
+}

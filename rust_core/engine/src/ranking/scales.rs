@@ -1,0 +1,31 @@
+//! The blend of one request.
+
+use crate::types::Source;
+
+/// Weight and largest score of each source, in the order of `Source::ALL`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scales {
+    /// 0 for a source that takes no part.
+    pub weights: [f32; Source::ALL.len()],
+    /// The largest score over the items that passed; 0 for a source without any.
+    pub maxima: [f32; Source::ALL.len()],
+}
+
+impl Scales {
+    /// A source's score in 0..1.
+    pub fn normalised(&self, source: Source, score: f32) -> f32 {
+        let largest = self.maxima[source as usize];
+        if largest > 0.0 { score / largest } else { 0.0 }
+    }
+
+    /// What a source's score adds to an item's.
+    pub fn contribution(&self, source: Source, score: f32) -> f32 {
+        self.weights[source as usize] * self.normalised(source, score)
+    }
+
+    /// An item's score from all sources' scores.
+    pub fn score(&self, scores: &[f32; Source::ALL.len()]) -> f32 {
+        let add = |sum, source: Source| sum + self.contribution(source, scores[source as usize]);
+        Source::ALL.into_iter().fold(0.0, add)
+    }
+}
