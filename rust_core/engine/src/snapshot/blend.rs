@@ -10,8 +10,10 @@ use crate::types::Source;
 pub(super) const FILE: &str = "blend.json";
 /// Longest history, most neighbours and so on: bounds what one request may cost.
 const LENGTH_MAX: u32 = 10_000;
-/// Largest weight: keeps sums of f32 far from infinity.
-const WEIGHT_MAX: f32 = 1e6;
+/// Largest weight of a source: keeps a score's parts adding up to it within 1e-4.
+const SOURCE_WEIGHT_MAX: f32 = 10.0;
+/// Largest weight of an event: keeps sums of f32 far from infinity.
+const EVENT_WEIGHT_MAX: f32 = 1e6;
 
 /// How sources are weighed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -160,21 +162,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Blend> {
             check_weight(
                 &format!("weights.{case}.{}", source.name()),
                 weights.of(source),
+                SOURCE_WEIGHT_MAX,
             )?;
         }
     }
     for (event, &weight) in event_weights {
-        check_weight(&format!("event_weights.{event}"), weight)?;
+        check_weight(&format!("event_weights.{event}"), weight, EVENT_WEIGHT_MAX)?;
     }
     Ok(blend)
 }
 
-fn check_weight(name: &str, weight: f32) -> Result<()> {
-    if weight.is_finite() && (0.0..=WEIGHT_MAX).contains(&weight) {
+fn check_weight(name: &str, weight: f32, largest: f32) -> Result<()> {
+    if weight.is_finite() && (0.0..=largest).contains(&weight) {
         Ok(())
     } else {
         Err(invalid(format!(
-            "{name} is {weight}; it must be 0 to {WEIGHT_MAX}"
+            "{name} is {weight}; it must be 0 to {largest}"
         )))
     }
 }

@@ -4,7 +4,7 @@
 //! write and one read for each entry.
 
 /// Largest score: keeps sums of f32 far from infinity.
-const SCORE_MAX: f32 = 1e30;
+const SCORE_MAX: f32 = 1e24;
 
 /// Stamps for the indices `0..count`.
 pub(super) struct RankingCheck {
