@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promosvc.errors import InvalidArgumentError
-from promosvc.models.arrays import Float32s, Float64s, Int64s, UInt32s, at_least, codes, numbers, one_of
+from promosvc.models.arrays import Float32s, Int64s, UInt32s, at_least, codes, numbers, one_of
 
 DAMPINGS = ("none", "log", "binary")
 
@@ -88,7 +88,7 @@ def build_interactions(
 
     # One sortable key for each cell; the sort also puts items in ascending order.
     cells, cell_of_event = np.unique(user_codes * n_items + item_codes, return_inverse=True)
-    sums: Float64s = np.bincount(cell_of_event, weights=values, minlength=len(cells))
+    sums = np.bincount(cell_of_event, weights=values, minlength=len(cells)).astype(np.float64)
     kept = sums != 0 if damping == "none" else sums > 0
     cells, sums = cells[kept], sums[kept]
     if damping == "log":
