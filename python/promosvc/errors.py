@@ -113,6 +113,10 @@ class MappingError(InvalidArgumentError):
 
     default_reason = "MAPPING"
 
+    def __str__(self) -> str:
+        """Say the mapping's key first: the importer knows its full path only on the way up."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
 
 class ImportRefusedError(FailedPreconditionError):
     """An import as a whole was refused, and the database is as it was before."""

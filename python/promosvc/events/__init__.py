@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from promosvc.events.completejourney import import_completejourney
 from promosvc.events.database import open_database
+from promosvc.events.frame import import_frame
 from promosvc.events.importer import Progress, Stage, import_files, read_report, read_reports
 from promosvc.events.mapping import Mapping
 from promosvc.events.report import Counts, FileCounts, ImportReport
@@ -30,6 +31,7 @@ __all__ = [
     "Stage",
     "import_completejourney",
     "import_files",
+    "import_frame",
     "open_database",
     "read_report",
     "read_reports",

@@ -1,43 +1,42 @@
 """Items and users: rows of their own files, and those first seen in events.
 
-A declared item or user is one whose file was imported; a later file of the same source replaces it.
-An item that only events speak of takes what the newest event says (`seen_at` is that event's time), and
-never overwrites a declared one. Items and users are small beside events, so that plain merges do.
+A declared item or user is one whose file was imported; a later row of the same id replaces it. An item
+that only events speak of takes what the newest event says (`seen_at` is that event's time); of a
+declared one, events fill in only what its file leaves open. Items and users are few beside events,
+so that plain merges do.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import duckdb
 
-from promosvc.columns import ID_BYTES_MAX
-from promosvc.events.cleaning import (
+from promosvc.events.currencies import DIGITS
+from promosvc.events.expressions import Expressions
+from promosvc.events.layers import (
     DUPLICATE,
+    REFUSED,
     SKIPPED,
     Faults,
     Layers,
-    _currency,
-    _factor,
-    _joins,
-    _minor,
-    _named,
-    _rows,
-    attributes_sql,
+    Statement,
+    fixed_currency,
+    minor,
+    minor_factor,
     not_a_number,
+    text_of,
     too_long,
 )
-from promosvc.events.currencies import DIGITS
-from promosvc.events.expressions import Expressions
 from promosvc.events.mapping import Mapping, Section
 from promosvc.events.quoting import literal, literals
 from promosvc.events.resolve import Columns
 
-STAGED_ITEMS = {
+STAGED_ITEMS: Final = {
     "file_number": "usmallint",
     "row_number": "ubigint",
+    "element": "uinteger",
     "code": "utinyint",
-    "field": "varchar",
-    "value": "varchar",
-    "record": "varchar",
     "item_id": "varchar",
     "kind": "varchar",
     "title": "varchar",
@@ -50,111 +49,93 @@ STAGED_ITEMS = {
 }
 """Columns of the staging table of items."""
 
-STAGED_USERS = {
+STAGED_USERS: Final = {
     "file_number": "usmallint",
     "row_number": "ubigint",
+    "element": "uinteger",
     "code": "utinyint",
-    "field": "varchar",
-    "value": "varchar",
-    "record": "varchar",
     "user_id": "varchar",
     "attributes": "varchar",
 }
 """Columns of the staging table of users."""
 
+_SEEN: Final[tuple[str, ...]] = (
+    "kind",
+    "title",
+    "category",
+    "brand",
+    "unit_price_minor",
+    "is_available",
+    "attributes",
+)
 
-def items_select(mapping: Mapping, section: Section, columns: Columns, file_number: int) -> str:
-    """SQL that selects `STAGED_ITEMS` from one raw table, in their order."""
-    expressions = Expressions(columns, section)
-    layers, faults = Layers(), Faults()
-    for name in ("item_id", "kind", "title", "category", "brand", "is_available"):
-        rule = section.rules.get(name)
-        layers.add_text(f"t_{name}", expressions.text(rule) if rule else "null::varchar")
-    currency = _currency(mapping, section, expressions, layers)
-    price = section.rules.get("unit_price")
-    layers.number(expressions, "unit_price", price)
-    layers.add_text("attributes", attributes_sql(expressions, section.attributes))
-    _add_common(layers, section, columns, expressions)
-    layers.numbers["flag"] = expressions.flag_of_text("t_is_available")
-    layers.numbers["currency"] = (
-        f"case when n_unit_price is not null then {literal(currency or None)} end"
-        if currency is not None
-        else f"coalesce(t_currency, {literal(mapping.currency or None)})"
-    )
+
+def items_statement(mapping: Mapping, section: Section, columns: Columns, file_number: int) -> Statement:
+    """Write the statement over one raw table; its rows have the columns `STAGED_ITEMS`."""
+    selects = []
+    for wants_details in (False, True):
+        layers = Layers(Expressions(columns, section), wants_details)
+        layers.add_texts(section.rules, ("item_id", "kind", "title", "category", "brand", "is_available"))
+        layers.add_number("unit_price", section.rules.get("unit_price"))
+        layers.add_attributes("attributes", section.attributes)
+        layers.add_row(section, columns)
+        fixed = fixed_currency(mapping, section, layers)
+        layers.values["flag"] = layers.expressions.flag_of_text("t_is_available")
+        currency = literal((mapping.currency if fixed is None else fixed) or None)
+        layers.values["money"] = "v_unit_price" if "v_unit_price" in layers.texts else "t_unit_price"
+        chain = f"""{layers.sql(section, columns, _refused_rows("staged_items", file_number))}, priced as (
+    select *, coalesce(t_currency, case when money is not null then {currency} end) as currency from numbers
+)"""
+        price = minor("n_unit_price", section.rules.get("unit_price"), minor_factor(fixed))
+        wanted = f"t_item_id, t_kind, t_title, t_category, t_brand, {price}, currency, flag, attributes"
+        selects.append(_finish(chain, "priced", _item_faults(section), file_number, wanted, wants_details))
+    return Statement(*selects)
+
+
+def users_statement(section: Section, columns: Columns, file_number: int) -> Statement:
+    """Write the statement over one raw table; its rows have the columns `STAGED_USERS`."""
+    selects = []
+    for wants_details in (False, True):
+        layers = Layers(Expressions(columns, section), wants_details)
+        layers.add_texts(section.rules, ("user_id",))
+        layers.add_attributes("attributes", section.attributes)
+        layers.add_row(section, columns)
+        faults = Faults()
+        faults.add("t_user_id is null", "MISSING_USER", "user_id", "null")
+        faults.add(too_long("t_user_id"), "ID_TOO_LONG", "user_id", "t_user_id")
+        chain = layers.sql(section, columns, _refused_rows("staged_users", file_number))
+        selects.append(_finish(chain, "numbers", faults, file_number, "t_user_id, attributes", wants_details))
+    return Statement(*selects)
+
+
+def _item_faults(section: Section) -> Faults:
+    faults = Faults()
     faults.add("t_item_id is null", "MISSING_ITEM", "item_id", "null")
-    faults.add(too_long("t_item_id"), "ID_TOO_LONG", "item_id", "t_item_id")
-    faults.add(too_long("t_kind"), "ID_TOO_LONG", "kind", "t_kind")
-    faults.add(too_long("t_category"), "ID_TOO_LONG", "category", "t_category")
-    if price is not None:
-        value = "coalesce(t_unit_price, n_unit_price::varchar)"
-        faults.add(not_a_number("unit_price"), "INVALID_NUMBER", "unit_price", value)
-        faults.add("n_unit_price < 0", "NEGATIVE_PRICE", "unit_price", value)
-    faults.add("flag is null and t_is_available is not null", "MALFORMED_ROW", "is_available", "t_is_available")
-    if currency is None:
-        faults.add(
-            f"currency not in ({literals(list(DIGITS))}) or (currency is null and n_unit_price is not null)",
-            "INVALID_CURRENCY",
-            "currency",
-            "currency",
-        )
-    return f"""
-with texts as (
-    select {_named(layers.texts)}
-    from {_rows(columns)}{_joins(columns, section, expressions)}
-), numbers as (
-    select *, {_named(_numbers(layers))} from texts
-), priced as (
-    select * from numbers
-), judged as (
-    select *, (case when not is_wanted then {SKIPPED} else {faults.code_sql()} end)::utinyint as code from priced
+    for name in ("item_id", "kind", "category"):
+        faults.add(too_long(f"t_{name}"), "ID_TOO_LONG", name, f"t_{name}")
+    if "unit_price" in section.rules:
+        faults.add(not_a_number("unit_price"), "INVALID_NUMBER", "unit_price", text_of("unit_price"))
+        faults.add("n_unit_price < 0", "NEGATIVE_PRICE", "unit_price", text_of("unit_price"))
+    flag = "t_is_available is not null and flag is null"
+    faults.add(flag, "MALFORMED_ROW", "is_available", "t_is_available")
+    codes = literals(list(DIGITS))
+    invalid = f"currency not in ({codes}) or (currency is null and n_unit_price is not null)"
+    faults.add(invalid, "INVALID_CURRENCY", "currency", "currency")
+    return faults
+
+
+def _finish(chain: str, last: str, faults: Faults, file_number: int, wanted: str, wants_details: bool) -> str:
+    if wants_details:
+        return f"""{chain}
+select row_number, element, {faults.name()} as field, {faults.value()} as value, record from {last}"""
+    return f"""{chain}, judged as (
+    select *, (case when not is_wanted then {SKIPPED} else {faults.code()} end)::utinyint as code from {last}
 )
-select {file_number}::usmallint, row_number::ubigint, code,
-    {_refusal(faults)},
-    t_item_id, t_kind, t_title, t_category, t_brand,
-    case when code = 0 then {_minor("n_unit_price", price, _factor(currency))} end, currency, flag, attributes
-from judged
-"""
+select {file_number}::usmallint, row_number::ubigint, element::uinteger, code, {wanted} from judged"""
 
 
-def users_select(section: Section, columns: Columns, file_number: int) -> str:
-    """SQL that selects `STAGED_USERS` from one raw table, in their order."""
-    expressions = Expressions(columns, section)
-    layers, faults = Layers(), Faults()
-    layers.add_text("t_user_id", expressions.text(section.rules["user_id"]))
-    layers.add_text("attributes", attributes_sql(expressions, section.attributes))
-    _add_common(layers, section, columns, expressions)
-    faults.add("t_user_id is null", "MISSING_USER", "user_id", "null")
-    faults.add(too_long("t_user_id"), "ID_TOO_LONG", "user_id", "t_user_id")
-    return f"""
-with texts as (
-    select {_named(layers.texts)}
-    from {_rows(columns)}{_joins(columns, section, expressions)}
-), judged as (
-    select *, (case when not is_wanted then {SKIPPED} else {faults.code_sql()} end)::utinyint as code from texts
-)
-select {file_number}::usmallint, row_number::ubigint, code,
-    {_refusal(faults)},
-    t_user_id, attributes
-from judged
-"""
-
-
-def _add_common(layers: Layers, section: Section, columns: Columns, expressions: Expressions) -> None:
-    layers.add_text("is_wanted", expressions.conditions(section.where))
-    layers.add_text("record", columns.raw.record_sql)
-    layers.add_text("row_number", columns.raw.row_number_sql)
-
-
-def _numbers(layers: Layers) -> dict[str, str]:
-    return layers.numbers
-
-
-def _refusal(faults: Faults) -> str:
-    refused = f"code not in (0, {SKIPPED})"
-    return (
-        f"case when {refused} then {faults.case_sql(2)} end,\n    case when {refused} then {faults.case_sql(3)} end,"
-        f"\n    case when {refused} then record::varchar end"
-    )
+def _refused_rows(table: str, file_number: int) -> str:
+    return f"select row_number from {table} where file_number = {file_number} and code {REFUSED}"
 
 
 def merge_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping) -> None:
@@ -187,59 +168,62 @@ def merge_users(connection: duckdb.DuckDBPyConnection, mapping: Mapping) -> None
     )
 
 
-def merge_seen_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping, has_columns: bool) -> None:
-    """Write items that accepted events speak of and no file declares."""
-    source, kind = literal(mapping.source), literal(mapping.item_kind)
-    if not has_columns:
-        connection.execute(
-            f"""
-            insert into items
-            select item_id, {source}, {kind}, null, null, null, null, null, true, null, seen_at
-            from (select item_id, max(event_at) as seen_at from staged where code = 0 and item_id is not null group by 1) new
-            where not exists (select 1 from items i where i.item_id = new.item_id)
-            """
-        )
-        return
-    connection.execute(
-        f"""
-        create or replace temp table seen_items as
-        with ordered as (
-            select *, {{'at': event_at, 'file': file_number, 'row': row_number, 'element': element}} as moment
-            from staged where code = 0 and item_id is not null
-        )
-        select item_id, max(event_at) as seen_at,
-            max_by(item_kind, moment) as kind, max_by(item_title, moment) as title,
-            max_by(item_category, moment) as category, max_by(item_brand, moment) as brand,
-            max_by(item_price_minor, moment) as unit_price_minor,
-            max_by(currency, moment) filter (item_price_minor is not null) as currency,
-            max_by(item_is_available, moment) as is_available, max_by(item_attributes, moment) as attributes
-        from ordered
-        where coalesce(strlen(item_kind), 0) <= {ID_BYTES_MAX} and coalesce(strlen(item_category), 0) <= {ID_BYTES_MAX}
-        group by item_id
-        """
-    )
+def merge_seen_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping, seen: set[str]) -> None:
+    """Write what accepted events say of items; `seen` names the columns that the mapping speaks of."""
+    columns = [name for name in _SEEN if name in seen]
+    _find_seen(connection, columns)
     # A declared item keeps what its file says; events fill in only what the file leaves open.
-    filled = ", ".join(
-        f"""{name} = case when i.seen_at is not null and n.seen_at >= i.seen_at
-            then coalesce(n.{name}, i.{name}) else coalesce(i.{name}, n.{name}) end"""
-        for name in ("title", "category", "brand", "unit_price_minor", "currency", "attributes")
-    )
-    connection.execute(
-        f"""
-        update items as i set {filled},
-            kind = case when i.seen_at is not null and n.seen_at >= i.seen_at then coalesce(n.kind, i.kind) else i.kind end,
-            is_available = case when i.seen_at is not null and n.seen_at >= i.seen_at
-                then coalesce(n.is_available, i.is_available) else i.is_available end,
-            seen_at = case when i.seen_at is not null then greatest(i.seen_at, n.seen_at) end
-        from seen_items n where n.item_id = i.item_id
-        """
-    )
+    is_newer = "i.seen_at is not null and n.seen_at >= i.seen_at"
+    filled = {
+        name: f"case when {is_newer} then coalesce(n.{name}, i.{name}) else coalesce(i.{name}, n.{name}) end"
+        for name in [*columns, *(["currency"] if "unit_price_minor" in columns else [])]
+    }
+    for name in ("kind", "is_available"):
+        if name in filled:
+            filled[name] = f"case when {is_newer} then coalesce(n.{name}, i.{name}) else i.{name} end"
+    filled["seen_at"] = "case when i.seen_at is not null then greatest(i.seen_at, n.seen_at) end"
+    changes = ", ".join(f"{name} = {sql}" for name, sql in filled.items())
+    connection.execute(f"update items as i set {changes} from seen_items n where n.item_id = i.item_id")
+    new = {name: f"n.{name}" if name in filled else "null" for name in (*_SEEN, "currency")}
+    source, kind = literal(mapping.source), literal(mapping.item_kind)
     connection.execute(
         f"""
         insert into items
-        select item_id, {source}, coalesce(kind, {kind}), title, category, brand, unit_price_minor, currency,
-            coalesce(is_available, true), attributes, seen_at
+        select item_id, {source}, coalesce({new["kind"]}, {kind}), {new["title"]}, {new["category"]},
+            {new["brand"]}, {new["unit_price_minor"]}, {new["currency"]},
+            coalesce({new["is_available"]}, true), {new["attributes"]}, seen_at
         from seen_items n where not exists (select 1 from items i where i.item_id = n.item_id)
+        """
+    )
+
+
+def _find_seen(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> None:
+    """Make `seen_items`: for each column the value of the newest event that has one, the largest of equals.
+
+    Two hash aggregations and a join: finding the newest time first keeps the answer independent of the
+    order in which threads meet the rows.
+    """
+    newest = "".join(f", max(event_at) filter (item_{name} is not null) as {name}_at" for name in columns)
+    connection.execute(
+        f"""
+        create or replace temp table seen_times as
+        select item_id, max(event_at) as seen_at{newest} from staged
+        where code = 0 and item_id is not null group by item_id
+        """
+    )
+    if not columns:
+        connection.execute("create or replace temp table seen_items as select * from seen_times")
+        return
+    values = ", ".join(f"max(s.item_{name}) filter (s.event_at = t.{name}_at) as {name}" for name in columns)
+    if "unit_price_minor" in columns:
+        values += ", max(s.currency) filter (s.event_at = t.unit_price_minor_at) as currency"
+    newest_of = " or ".join(f"s.event_at = t.{name}_at" for name in columns)
+    connection.execute(
+        f"""
+        create or replace temp table seen_items as
+        select t.item_id, any_value(t.seen_at) as seen_at, {values}
+        from seen_times t left join staged s on s.item_id = t.item_id and s.code = 0 and ({newest_of})
+        group by t.item_id
         """
     )
 

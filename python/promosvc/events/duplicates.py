@@ -1,6 +1,7 @@
 """Finds rows that say again what was said before.
 
-An event with an id is a duplicate if its source gave that id before. An event without one has the
+An event with an id is a duplicate if its source gave that id to an event of the same name before: ids of
+a table of orders and of a table of views often begin with 1 both. An event without one has the
 id 'c:' + hash of its content + ':' + n, where n counts the lines of equal content in one file: two
 equal lines of one file are two events, but the same line in another file is the same event.
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import duckdb
 
-from promosvc.events.cleaning import DUPLICATE
+from promosvc.events.layers import DUPLICATE
 from promosvc.events.quoting import literal
 
 
@@ -37,7 +38,7 @@ def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
                 update staged set code = {DUPLICATE}
                 from (
                     select rowid as row_id, row_number() over (
-                        partition by event_id order by file_number, row_number, element) as occurrence
+                        partition by event_id, event_name order by file_number, row_number, element) as occurrence
                     from staged
                     where code = 0 and hash(event_id) in (select id_hash from repeated)
                 ) o
@@ -48,19 +49,24 @@ def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
         f"""
         update staged set code = {DUPLICATE}
         from events
-        where staged.code = 0 and events.event_id = staged.event_id and events.source = {literal(source)}
+        where staged.code = 0 and events.event_id = staged.event_id
+            and events.event_name = staged.event_name and events.source = {literal(source)}
         """
     )
 
 
 def count_conflicts(connection: duckdb.DuckDBPyConnection, source: str) -> int:
-    """Count duplicates by id whose event in the database says something else."""
+    """Count duplicates by id whose event in the database is of another user, item or time."""
+    found = f"from staged s where s.code = {DUPLICATE} and s.has_own_id"
+    if not connection.execute(f"select 1 {found} limit 1").fetchone():
+        return 0
     row = connection.execute(
         f"""
-        select count(*) from staged s join events e on e.event_id = s.event_id and e.source = {literal(source)}
+        select count(*) from staged s
+        join events e on e.event_id = s.event_id and e.event_name = s.event_name and e.source = {literal(source)}
         where s.code = {DUPLICATE} and s.has_own_id and (
             e.user_id is distinct from s.user_id or e.item_id is distinct from s.item_id
-            or e.event_name is distinct from s.event_name or e.event_at is distinct from s.event_at)
+            or e.event_at is distinct from s.event_at)
         """
     ).fetchone()
     return int(row[0]) if row else 0

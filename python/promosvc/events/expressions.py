@@ -93,7 +93,8 @@ class Expressions:
         if cell.is_number:
             return f"{cell.sql}::double"
         text = self.cell_text(cell, rule)
-        return f"(case when {text} is not null then coalesce({self._parse_number(text, rule)}, 'nan'::double) end)"
+        number = self._parse_number(text, rule)
+        return f"(case when {text} is not null then coalesce({number}, 'nan'::double) end)"
 
     def _formula_text(self, rule: Rule) -> str:
         assert rule.formula is not None
@@ -171,7 +172,9 @@ class Expressions:
         texts = [_plain(each) for each in condition.values if not _is_number(each)]
         if numbers:
             number = f"{cell.sql}::double" if cell.is_number else self._parse_number(text, None)
-            tests.append(f"coalesce({number} in ({', '.join(f'{float(each)!r}::double' for each in numbers)}), false)")
+            tests.append(
+                f"coalesce({number} in ({', '.join(f'{float(each)!r}::double' for each in numbers)}), false)"
+            )
         if texts:
             tests.append(f"coalesce({text} in ({literals(texts)}), false)")
         found = " or ".join(tests)
@@ -200,7 +203,8 @@ class Expressions:
             group = 1 if "(" in rule.extract.replace("\\(", "").replace("(?:", "") else 0
             sql = f"nullif(regexp_extract({sql}, {literal(rule.extract)}, {group}), '')"
         if rule.split:
-            sql = f"nullif(trim(string_split({sql}, {literal(rule.split)})[{rule.level}], {literal(_BLANKS)}), '')"
+            part = f"string_split({sql}, {literal(rule.split)})[{rule.level}]"
+            sql = f"nullif(trim({part}, {literal(_BLANKS)}), '')"
         if rule.case:
             sql = f"{rule.case}({sql})"
         if rule.pad:
@@ -229,15 +233,18 @@ class Expressions:
             group, mark = _class(thousands), _class(decimal)
             pattern = rf"[^0-9]*\d{{1,3}}({group}\d{{2,3}})*{group}\d{{3}}({mark}\d*)?[^0-9]*"
             sql = (
-                f"case when contains({sql}, {literal(thousands)}) then case when"
-                f" regexp_full_match({sql}, {literal(pattern)}) then replace({sql}, {literal(thousands)}, '') end"
+                f"case when contains({sql}, {literal(thousands)}) then"
+                f" case when regexp_full_match({sql}, {literal(pattern)})"
+                f" then replace({sql}, {literal(thousands)}, '') end"
                 f" else {sql} end"
             )
         if decimal != ".":
             # With another decimal sign a point is a mistake, unless it groups.
             sql = f"case when not contains({sql}, '.') then replace({sql}, {literal(decimal)}, '.') end"
         # Accountants write (12.50) or 12.50- for a negative amount.
-        rare = f"regexp_replace(regexp_replace({sql}, '^\\s*\\((.*)\\)\\s*$', '-\\1'), '^\\s*([0-9.]+)\\s*-\\s*$', '-\\1')"
+        rare = sql
+        for pattern in (r"^\s*\((.*)\)\s*$", r"^\s*([0-9.]+)\s*-\s*$"):
+            rare = f"regexp_replace({rare}, {literal(pattern)}, '-\\1')"
         return f"coalesce(try_cast({sql} as double), try_cast({rare} as double))"
 
 
@@ -265,7 +272,7 @@ def _parse_time(text: str, form: str, zone: str) -> str:
 
 
 def _timestamp(micros: str) -> str:
-    """Microseconds since 1970 as a timestamp; what no calendar holds becomes the year 9000, which is impossible."""
+    """Microseconds since 1970 as a timestamp; what no calendar holds becomes an impossible year."""
     bounded = f"least(greatest({micros}, {-_YEAR_9000_US}), {_YEAR_9000_US})"
     return f"(case when isfinite({micros}) then make_timestamp({bounded}::bigint) end)"
 
@@ -281,7 +288,8 @@ def _number_text(sql: str, kind: str) -> str:
     if kind in INTEGERS:
         return f"{sql}::varchar"
     if kind in FLOATS:
-        return f"(case when {sql} = trunc({sql}) and abs({sql}) < 1e15 then {sql}::bigint::varchar else {sql}::varchar end)"
+        is_whole = f"{sql} = trunc({sql}) and abs({sql}) < 1e15"
+        return f"(case when {is_whole} then {sql}::bigint::varchar else {sql}::varchar end)"
     return f"regexp_replace({sql}::varchar, '\\.0*$', '')"
 
 
@@ -314,5 +322,3 @@ def _plain(value: str | float | bool) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-

@@ -105,7 +105,8 @@ class FileFormat:
         if found is None:
             raise refuse(
                 "format",
-                f"{path.name} does not end in {', '.join(_SUFFIXES)}; say format = one of {', '.join(FORMATS)}",
+                f"{path.name} does not end in {', '.join(_SUFFIXES)};"
+                f" say format = one of {', '.join(FORMATS)}",
                 file=path.name,
             )
         return found
@@ -245,7 +246,9 @@ def _read(data: dict[str, Any], name: str, directory: Path | None) -> Mapping:
     check_timezone(timezone, "source.timezone")
     currency = source.text("currency").upper()
     if currency and not currencies.is_currency(currency):
-        raise refuse("source.currency", f"{currency!r} is no ISO 4217 code; write three letters such as 'EUR'")
+        raise refuse(
+            "source.currency", f"{currency!r} is no ISO 4217 code; write three letters such as 'EUR'"
+        )
     item_kind = source.text("item_kind", "product")
     source.close()
     cleaning = root.table("cleaning") or Table({}, "cleaning")
@@ -315,7 +318,9 @@ def _moment(table: Table, key: str) -> datetime.datetime | None:
         try:
             value = datetime.datetime.fromisoformat(value)
         except ValueError:
-            raise refuse(table.at(key), f"{value!r} is no date; write 2020-01-31 or 2020-01-31T12:00:00Z") from None
+            raise refuse(
+                table.at(key), f"{value!r} is no date; write 2020-01-31 or 2020-01-31T12:00:00Z"
+            ) from None
     if isinstance(value, datetime.datetime):
         if value.tzinfo is not None:
             value = value.astimezone(datetime.UTC).replace(tzinfo=None)
@@ -455,9 +460,14 @@ def _check_money(mapping: Mapping) -> None:
     for section in (*mapping.events, *mapping.items):
         for rules in (section.rules, section.item_rules):
             for rule in rules.values():
-                if rule.kind != "money" or mapping.currency or "currency" in rules or "currency" in section.rules:
+                if (
+                    rule.kind != "money"
+                    or mapping.currency
+                    or "currency" in rules
+                    or "currency" in section.rules
+                ):
                     continue
                 raise refuse(
                     rule.path,
-                    "is money without a currency; give [source] currency = 'EUR' or a rule for columns.currency",
+                    "is money without a currency; give [source] currency = 'EUR', say, or columns.currency",
                 )

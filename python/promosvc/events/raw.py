@@ -10,6 +10,7 @@ DuckDB reads everything in parallel and keeps the order, so that `rowid` is the 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import itertools
@@ -47,7 +48,8 @@ class RawTable:
     is_json: bool
     records: int
     malformed: str
-    malformed_count: int
+    malformed_count: int = 0
+    has_row_numbers: bool = False
 
     @property
     def record_sql(self) -> str:
@@ -61,17 +63,13 @@ class RawTable:
 
     @property
     def row_number_sql(self) -> str:
-        """Number of the record in its file, from 1, malformed ones counted."""
-        if not self.malformed_count:
-            return "r.rid + 1"
-        # The n-th good record comes after as many malformed ones as stand before it.
-        return (
-            f"(r.rid + 1 + (select count(*) from (select row_number - row_number() over (order by row_number)"
-            f" as good_before from {self.malformed}) where good_before <= r.rid))"
-        )
+        """Number of the record in its file, from 1, malformed ones counted; of JSON lines the line."""
+        return "r.row_number" if self.has_row_numbers else "r.rid + 1"
 
 
-def read(connection: duckdb.DuckDBPyConnection, path: Path, form: FileFormat, name: str, scratch: Path) -> RawTable:
+def read(
+    connection: duckdb.DuckDBPyConnection, path: Path, form: FileFormat, name: str, scratch: Path
+) -> RawTable:
     """Read one file into the temporary table `name`."""
     kind = form.of(path)
     if not path.is_file():
@@ -110,7 +108,7 @@ def _read_relation(connection: duckdb.DuckDBPyConnection, relation: str, file: s
     columns = {row[0]: (f"c{index}", str(row[1])) for index, row in enumerate(described)}
     names = ", ".join(f"{identifier(each)} as {stored}" for each, (stored, _) in columns.items())
     connection.execute(f"create temp table {name} as select {names} from {relation}")
-    return RawTable(name, file, columns, False, _count(connection, name), f"{name}_bad", 0)
+    return RawTable(name, file, columns, False, _count(connection, name), f"{name}_bad")
 
 
 def _read_csv(
@@ -119,86 +117,116 @@ def _read_csv(
     path_read = _as_utf8(path, form, scratch, name)
     delimiter, header = _header(path_read, form)
     if form.column_names:
-        if len(header) != len(form.column_names) and header:
+        if header and len(header) != len(form.column_names):
             raise refuse(
                 "column_names",
-                f"names {len(form.column_names)} columns, but the first record of {path.name} has {len(header)}",
+                f"names {len(form.column_names)} columns,"
+                f" but the first record of {path.name} has {len(header)}",
                 file=path.name,
             )
         header = list(form.column_names)
-    names = _unique(header)
-    columns = {each: (f"c{index}", "VARCHAR") for index, each in enumerate(names)}
+    columns = {each: (f"c{index}", "VARCHAR") for index, each in enumerate(_unique(header))}
     if not columns:
         connection.execute(f"create temp table {name} (c0 varchar)")
-        return RawTable(name, path.name, {}, False, 0, f"{name}_bad", 0)
+        return RawTable(name, path.name, {}, False, 0, f"{name}_bad")
     spec = ", ".join(f"'{stored}': 'VARCHAR'" for stored, _ in columns.values())
-    names_of = ", ".join(stored for stored, _ in columns.values())
+    header_flag = "true" if form.has_header else "false"
     options = (
-        f"delim={literal(delimiter)}, quote={literal(form.quote)}, escape={literal(form.escape or form.quote)}, "
-        f"header={'true' if form.has_header else 'false'}, skip={form.skip_rows}, columns={{{spec}}}"
+        f"delim={literal(delimiter)}, quote={literal(form.quote)},"
+        f" escape={literal(form.escape or form.quote)},"
+        f" header={header_flag}, skip={form.skip_rows}, columns={{{spec}}}"
     )
-    _read_text(connection, path_read, options, names_of, name, form.skip_rows + int(form.has_header))
-    return _text_table(connection, path, columns, name, is_json=False)
+    stored_names = ", ".join(stored for stored, _ in columns.values())
+    _read_text(connection, path_read, options, stored_names, name, form.skip_rows + int(form.has_header))
+    bad = _count(connection, f"{name}_bad")
+    if bad:
+        _number_records(connection, name)
+    records = _count(connection, name) + bad
+    return RawTable(name, path.name, columns, False, records, f"{name}_bad", bad, bad > 0)
 
 
 def _read_json_lines(
     connection: duckdb.DuckDBPyConnection, path: Path, form: FileFormat, name: str, scratch: Path
 ) -> RawTable:
     # A line of JSON holds no raw control character, so \x01 never splits one.
-    options = f"delim='\x01', quote='', escape='', header=false, skip={form.skip_rows}, columns={{'line': 'VARCHAR'}}"
+    options = f"delim='\x01', quote='', escape='', header=false, skip={form.skip_rows}"
+    options += ", columns={'line': 'VARCHAR'}"
     path_read = _as_utf8(path, form, scratch, name)
-    _read_text(connection, path_read, options, "line", f"{name}_lines", form.skip_rows, bad=f"{name}_bad")
+    _read_text(connection, path_read, options, "line", name, form.skip_rows)
+    _number_records(connection, name)
+    blanks = literal(" \t\r\ufeff")
     connection.execute(
-        f"create temp table {name}_checked as select rowid as row_id, line, try_cast(line as json) as json"
-        f" from {name}_lines where trim(line, ' \t\r\ufeff') <> ''"
+        f"""
+        create or replace temp table {name} as
+        select row_number, try_cast(ltrim(line, {blanks}) as json) as json, line
+        from {name} where trim(line, {blanks}) <> ''
+        """
     )
-    connection.execute(f"drop table {name}_lines")
-    connection.execute(
-        f"create temp table {name} as select json from {name}_checked where json_type(json) = 'OBJECT' order by row_id"
-    )
-    connection.execute(
-        f"insert into {name}_bad select row_id + 1 + {form.skip_rows}, line from {name}_checked"
-        " where json is null or json_type(json) <> 'OBJECT'"
-    )
-    connection.execute(f"drop table {name}_checked")
-    return _text_table(connection, path, {}, name, is_json=True)
+    return _json_table(connection, path, name, "line")
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> RawTable:
+    """Read a file that is one JSON array, or objects one after the other."""
     connection.execute(
-        f"create temp table {name} as select json from read_json_objects({literal(str(path))}, format='auto',"
-        f" maximum_object_size={LINE_BYTES_MAX}) where json_type(json) = 'OBJECT'"
+        f"""
+        create temp table {name} as
+        select row_number() over () as row_number, json
+        from read_json_objects({literal(str(path))}, format='auto', maximum_object_size={LINE_BYTES_MAX})
+        """
     )
-    return _text_table(connection, path, {}, name, is_json=True)
+    return _json_table(connection, path, name, "json::varchar")
+
+
+def _json_table(connection: duckdb.DuckDBPyConnection, path: Path, name: str, line: str) -> RawTable:
+    """Keep the objects; what is no object is malformed."""
+    is_bad = "json is null or json_type(json) <> 'OBJECT'"
+    connection.execute(f"insert into {name}_bad select row_number, {line} from {name} where {is_bad}")
+    connection.execute(
+        f"create or replace temp table {name} as select row_number, json from {name} where not ({is_bad})"
+    )
+    bad = _count(connection, f"{name}_bad")
+    return RawTable(name, path.name, {}, True, _count(connection, name) + bad, f"{name}_bad", bad, True)
 
 
 def _read_text(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    options: str,
-    names: str,
-    name: str,
-    lines_before: int,
-    bad: str = "",
+    connection: duckdb.DuckDBPyConnection, path: Path, options: str, names: str, name: str, lines_before: int
 ) -> None:
     """Read a text file with DuckDB's CSV reader, keeping what it rejects."""
     for table in ("rejected", "reject_scans"):
         connection.execute(f"drop table if exists {table}")
     connection.execute(
-        f"create temp table {name} as select {names} from read_csv({literal(str(path))}, auto_detect=false, {options},"
-        f" nullstr='\x02', max_line_size={LINE_BYTES_MAX}, buffer_size={2 * LINE_BYTES_MAX}, store_rejects=true,"
-        " rejects_table='rejected', rejects_scan='reject_scans')"
+        f"""
+        create temp table {name} as select {names} from read_csv(
+            {literal(str(path))}, auto_detect=false, {options}, nullstr='\x02',
+            max_line_size={LINE_BYTES_MAX}, buffer_size={2 * LINE_BYTES_MAX},
+            store_rejects=true, rejects_table='rejected', rejects_scan='reject_scans')
+        """
     )
     connection.execute(
-        f"insert into {bad or name + '_bad'} select line - {lines_before}, any_value(csv_line) from rejected group by line"
+        f"""
+        insert into {name}_bad
+        select line - {lines_before}, any_value(trim(csv_line, chr(13) || chr(10))) from rejected group by line order by line
+        """
     )
 
 
-def _text_table(
-    connection: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, tuple[str, str]], name: str, *, is_json: bool
-) -> RawTable:
-    bad = _count(connection, f"{name}_bad")
-    return RawTable(name, path.name, columns, is_json, _count(connection, name) + bad, f"{name}_bad", bad)
+def _number_records(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Give each record its number in the file: its place, plus the malformed ones that stood before it."""
+    connection.execute(
+        f"""
+        create or replace temp table {name} as
+        with numbered as (
+            select row_number, row_number() over (order by row_number) as bad from {name}_bad
+        ), steps as (
+            select row_number - bad as good_before, max(bad) as bad_before from numbered group by all
+        ), records as (
+            select rowid as row_id, * from {name}
+        )
+        select r.* exclude (row_id), r.row_id + 1 + coalesce(s.bad_before, 0) as row_number
+        from records r asof left join steps s on r.row_id >= s.good_before
+        order by r.row_id
+        """
+    )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -217,8 +245,6 @@ def _as_utf8(path: Path, form: FileFormat, scratch: Path, name: str) -> Path:
     scratch.mkdir(parents=True, exist_ok=True)
     copy = scratch / f"{name}.txt"
     with _open(path) as source, copy.open("wb") as target:
-        import codecs
-
         decoder = codecs.getincrementaldecoder(form.encoding)("surrogateescape")
         while block := source.read(1 << 22):
             target.write(decoder.decode(block).encode("utf-8", "surrogateescape"))
@@ -235,7 +261,10 @@ def _header(path: Path, form: FileFormat) -> tuple[str, list[str]]:
     if path.suffix.lower() == ".zst" and not form.column_names:
         raise MappingError(f"{path.name}: the header of a .zst file cannot be read; give column_names")
     with _open(path) as source:
-        lines = [line.decode("utf-8-sig" if at == 0 else "utf-8", "replace") for at, line in enumerate(_lines(source, form))]
+        lines = [
+            line.decode("utf-8-sig" if at == 0 else "utf-8", "replace")
+            for at, line in enumerate(_lines(source, form))
+        ]
     candidates = (form.delimiter,) if form.delimiter else _DELIMITERS
     records = [(each, _first_record(lines, each, form)) for each in candidates]
     delimiter, cells = max(records, key=lambda record: len(record[1]))

@@ -128,16 +128,18 @@ class ImportReport:
             lines.append(f"  {self.users:,} users, {self.items:,} items, {self.sessions:,} sessions")
             lines.append(f"  from {self.first_event_at} to {self.last_event_at} UTC")
         if self.withdrawn:
-            lines.append(f"  withdrawn: {self.withdrawn:,} events of earlier imports are a machine's, with these")
+            lines.append(
+                f"  withdrawn: {self.withdrawn:,} events of earlier imports are a machine's, with these"
+            )
         if self.conflicting_ids:
             lines.append(
-                f"  warning: {self.conflicting_ids:,} duplicates have the id of an event that says something else;"
-                " if two sections number their rows alike, give event_id a prefix"
+                f"  warning: {self.conflicting_ids:,} duplicates have the id of an event that says otherwise;"
+                " if event_id does not name one line, use another column or leave it out"
             )
         for sample in self.samples:
             lines.append(
                 f"  e.g. {sample['reason']}: {sample['file']} row {sample['row_number']},"
-                f" {sample['field']} = {sample['value'] or '(nothing)'}"
+                f" {sample['field'] or 'the row'} = {sample['value'] or '(nothing)'}"
             )
         lines.append(f"  {self.seconds:.2f} s, {self.rows_per_second:,.0f} rows/s")
         return "\n".join(lines)
@@ -148,7 +150,11 @@ def _family(family: str, counts: Counts) -> list[str]:
     if counts.records_read != counts.rows_read:
         read += f" (in {counts.records_read:,} records)"
     lines = [read]
-    for name, count in (("accepted", counts.accepted), ("duplicates", counts.duplicates), ("skipped by where", counts.skipped)):
+    for name, count in (
+        ("accepted", counts.accepted),
+        ("duplicates", counts.duplicates),
+        ("skipped by where", counts.skipped),
+    ):
         if count or name == "accepted":
             lines.append(f"    {name:<24}{count:>14,}")
     for reason, count in sorted(counts.refused.items(), key=lambda pair: (-pair[1], pair[0])):

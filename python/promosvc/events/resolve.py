@@ -17,7 +17,9 @@ from promosvc.events.quoting import identifier, literal
 from promosvc.events.raw import RawTable
 from promosvc.events.toml import did_you_mean, refuse
 
-_STEP: Final = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\]|\.")
+_STEP: Final = re.compile(
+    r"(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\]|\."
+)
 _SAMPLE: Final = 10_000
 
 INTEGERS: Final = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
@@ -94,8 +96,8 @@ class Columns:
         if cell is None:
             raise refuse(
                 "explode",
-                f"there is no column {self.explode!r} in {self.raw.file}{did_you_mean(self.explode, self.names())}"
-                f"; its columns are {', '.join(self.names())}",
+                f"there is no column {self.explode!r} in {self.raw.file}"
+                f"{did_you_mean(self.explode, self.names())}; its columns are {', '.join(self.names())}",
             )
         if self.explode_separator:
             source = f"string_split({cell.sql}::varchar, {literal(self.explode_separator)})"
@@ -255,7 +257,13 @@ def _json_value(source: str, steps: list[tuple[str, ...]]) -> str:
     return f"json_extract_string({source}, {literal(_json_path(plain))})"
 
 
-def _json_has(connection: duckdb.DuckDBPyConnection, raw: RawTable, steps: list[tuple[str, ...]], *, is_strict: bool = False) -> bool:
+def _json_has(
+    connection: duckdb.DuckDBPyConnection,
+    raw: RawTable,
+    steps: list[tuple[str, ...]],
+    *,
+    is_strict: bool = False,
+) -> bool:
     """Whether any record has the path: the first ones are looked at first, then all."""
     plain = list(steps)
     for at, step in enumerate(steps):
@@ -274,6 +282,7 @@ def _json_has(connection: duckdb.DuckDBPyConnection, raw: RawTable, steps: list[
 
 def _json_names(connection: duckdb.DuckDBPyConnection, raw: RawTable) -> list[str]:
     rows = connection.execute(
-        f"select distinct unnest(json_keys(json)) as name from (select json from {raw.name} limit {_SAMPLE}) order by 1"
+        f"select distinct unnest(json_keys(json)) as name"
+        f" from (select json from {raw.name} limit {_SAMPLE}) order by 1"
     ).fetchall()
     return [str(row[0]) for row in rows]

@@ -30,7 +30,7 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True)
 class Condition:
-    """One test of a column; `test` is equals, in, not_in, matches, below, above, at_least, at_most or missing."""
+    """One test of a column; `test` is in, not_in, matches, below, above, at_least, at_most or missing."""
 
     path: str
     column: str
@@ -184,7 +184,9 @@ def _text_steps(table: Table) -> dict[str, Any]:
                 table.at("extract"), f"{steps['extract']!r} is no regular expression: {error}"
             ) from None
     if bool(steps["split"]) != bool(steps["level"]):
-        raise refuse(table.path, "split and level go together; level is 1 for the first part, -1 for the last")
+        raise refuse(
+            table.path, "split and level go together; level is 1 for the first part, -1 for the last"
+        )
     replace = table.take("replace", {})
     if not isinstance(replace, dict) or not all(isinstance(text, str) for text in replace.values()):
         raise refuse(table.at("replace"), "is not a table of texts, such as { 'old' = 'new' }")
@@ -235,7 +237,8 @@ def check_time_format(text: str, path: str) -> None:
     if not directives or unknown or re.search(r"(?:^|[^%])(?:%%)*%$", text):
         raise refuse(
             path,
-            f"{text!r} is neither one of {', '.join(_TIME_WORDS)} nor a strptime format such as '%d/%m/%Y %H:%M'",
+            f"{text!r} is neither one of {', '.join(_TIME_WORDS)} nor a strptime format"
+            " such as '%d/%m/%Y %H:%M'",
             value=text,
         )
 
@@ -248,7 +251,18 @@ def check_timezone(name: str, path: str) -> None:
         raise refuse(path, f"{name!r} is no time zone; write an IANA name such as 'Europe/Berlin'") from None
 
 
-_TESTS: Final = ("equals", "in", "not", "not_in", "matches", "below", "above", "at_least", "at_most", "missing")
+_TESTS: Final = (
+    "equals",
+    "in",
+    "not",
+    "not_in",
+    "matches",
+    "below",
+    "above",
+    "at_least",
+    "at_most",
+    "missing",
+)
 
 
 def read_conditions(value: Any, path: str) -> tuple[Condition, ...]:
@@ -268,7 +282,9 @@ def read_conditions(value: Any, path: str) -> tuple[Condition, ...]:
                 table.take(test)
             table.close()
         else:
-            conditions.append(_condition("in" if isinstance(expected, list) else "equals", expected, here, column))
+            conditions.append(
+                _condition("in" if isinstance(expected, list) else "equals", expected, here, column)
+            )
     return tuple(conditions)
 
 

@@ -20,6 +20,7 @@ from promosvc.columns import EVENT_COLUMNS, REASONS
 
 def refuse_bots(connection: duckdb.DuckDBPyConnection, import_id: int, events_per_hour_max: int) -> int:
     """Refuse machine-made hours; gives how many events of earlier imports were withdrawn."""
+    connection.execute("create or replace temp table withdrawn (row_id bigint, user_id varchar, record json)")
     if events_per_hour_max == 0:
         return 0
     connection.execute(
@@ -46,9 +47,10 @@ def refuse_bots(connection: duckdb.DuckDBPyConnection, import_id: int, events_pe
         return 0
     connection.execute(
         f"""
-        update staged set code = {REASONS["BOT"]}, field = 'user_id', value = staged.user_id
+        update staged set code = {REASONS["BOT"]}
         from busy_hours b
-        where staged.code = 0 and b.user_id = staged.user_id and b.hour_at = date_trunc('hour', staged.event_at)
+        where staged.code = 0 and b.user_id = staged.user_id
+            and b.hour_at = date_trunc('hour', staged.event_at)
         """
     )
     connection.execute("insert into bot_hours select * from busy_hours except select * from bot_hours")
@@ -58,7 +60,7 @@ def refuse_bots(connection: duckdb.DuckDBPyConnection, import_id: int, events_pe
     """
     connection.execute(
         f"""
-        create or replace temp table withdrawn as
+        insert into withdrawn
         select e.rowid as row_id, e.user_id, json_object({record}) as record from events e
         where exists (select 1 {busy})
         """
@@ -74,40 +76,33 @@ def refuse_bots(connection: duckdb.DuckDBPyConnection, import_id: int, events_pe
 
 
 def cut_sessions(connection: duckdb.DuckDBPyConnection, session_minutes: int) -> None:
-    """Make `timeline`: session_id for each accepted staged row and each stored event of the same users.
+    """Make `moments`: the session_id of each (user_id, event_at) of the users that this import touches.
 
-    Columns: `is_stored`, `row_id` (rowid in `events` or in `staged`), `session_id`.
+    The lines of a basket share their moment, so that a shop's year has ten times fewer moments than rows,
+    and only moments are sorted.
     """
     connection.execute(
-        """
-        create or replace temp table touched as
-        select user_id, row_number() over () as user_number, md5_number_lower(user_id) as user_hash
-        from (
-            select user_id from staged where code = 0
-            union select json_extract_string(record, '$.user_id') from withdrawn
-        )
-        """
-    )
-    connection.execute(
         f"""
-        create or replace temp table timeline as
-        with moments as (
-            select t.user_number, t.user_hash, s.event_at, false as is_stored, s.rowid as row_id
-            from staged s join touched t using (user_id) where s.code = 0
-            union all
-            select t.user_number, t.user_hash, e.event_at, true, e.rowid
-            from events e join touched t using (user_id)
+        create or replace temp table moments as
+        with touched as (
+            select user_id from staged where code = 0 union select user_id from withdrawn
+        ), seen as (
+            select user_id, event_at from staged where code = 0
+            union
+            select user_id, event_at from events where user_id in (select user_id from touched)
         ), gaps as (
             select *, coalesce(
                 event_at - lag(event_at) over by_user > interval {session_minutes} minute, true) as begins
-            from moments
-            window by_user as (partition by user_number order by event_at)
+            from seen
+            window by_user as (partition by user_id order by event_at)
         ), starts as (
-            select *, max(case when begins then event_at end) over (
-                partition by user_number order by event_at rows unbounded preceding) as start_at
+            select user_id, event_at, max(case when begins then event_at end) over (
+                partition by user_id order by event_at rows unbounded preceding) as start_at
             from gaps
         )
-        select is_stored, row_id, xor(user_hash, (epoch_us(start_at) + {1 << 60})::ubigint) as session_id from starts
+        select user_id, event_at,
+            xor(md5_number_lower(user_id), (epoch_us(start_at) + {1 << 60})::ubigint) as session_id
+        from starts
         """
     )
 

@@ -135,8 +135,9 @@ class Table:
         """Refuse what nobody asked for."""
         for key in self._data:
             known = sorted(set(self._asked))
+            hint = did_you_mean(key, known) or f"; the keys here are {', '.join(known)}"
             raise refuse(
                 self.at(key),
-                f"there is no such key{did_you_mean(key, known) or '; the keys here are ' + ', '.join(known)}",
+                f"there is no such key{hint}",
                 value=key,
             )

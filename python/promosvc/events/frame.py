@@ -1,0 +1,45 @@
+"""Imports data frames of pandas, polars or Arrow: the same mapping, rules and report as for files."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping as Dictionary
+from pathlib import Path
+from typing import Any
+
+from promosvc import frames
+from promosvc.events.importer import Progress, run
+from promosvc.events.mapping import Mapping
+from promosvc.events.plan import FAMILIES, Source
+from promosvc.events.report import ImportReport
+from promosvc.events.toml import refuse
+
+
+def import_frame(
+    database: Path | str,
+    frame: frames.ArrowStreamExportable,
+    mapping: Mapping | Dictionary[str, Any],
+    *,
+    family: str = "events",
+    source: str = "frame",
+    currency: str = "",
+    label: str = "frame",
+    progress: Progress | None = None,
+    now: datetime.datetime | None = None,
+) -> ImportReport:
+    """Import one frame of events, items or users (`family`).
+
+    `mapping` is a `Mapping` with one section of the family, or just its `columns` as in a mapping file:
+    `{"user_id": "customer", "event_name": {"value": "purchase"}, ...}`, for which `source` and
+    `currency` stand beside. `label` names the frame in quarantine and report.
+    """
+    if family not in FAMILIES:
+        raise refuse("family", f"{family!r} is not one of {', '.join(FAMILIES)}", value=family)
+    if not isinstance(mapping, Mapping):
+        section = {"columns": dict(mapping)}
+        mapping = Mapping.from_dict(
+            {"source": {"name": source, "currency": currency}, family: [section]}, label
+        )
+    table = frames.to_arrow(frame)
+    whole = Source(label, reader=table, digest=frames.digest(table))
+    return run(database, mapping, {family: [whole]}, {}, progress, now)
