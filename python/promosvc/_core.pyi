@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 __all__ = [
     "ArrowTable",
+    "Door",
+    "Engine",
+    "Server",
     "__version__",
     "dense_products",
     "error_kinds",
@@ -24,6 +27,7 @@ __all__ = [
     "textbook_neighbours",
     "top_products",
     "user_neighbours",
+    "verify_snapshot",
 ]
 
 __version__: str
@@ -48,6 +52,158 @@ class ArrowTable:
 
     def __len__(self) -> int:
         """Number of rows."""
+
+@final
+class Engine:
+    """The served engine on one snapshot, for evaluation: the decisions of a server, for many users at once.
+
+    It owns no threads. Methods may be called from several threads.
+
+    Args:
+        snapshot_dir: The snapshot's own directory (`snapshots/<id>`).
+
+    Raises:
+        SnapshotError: A file is truncated, altered or of another format; the message names it.
+        IoError: A file cannot be read.
+    """
+
+    def __new__(cls, snapshot_dir: str) -> Engine: ...
+    @property
+    def snapshot_id(self) -> str:
+        """Id of the snapshot."""
+
+    def recommend(
+        self,
+        users: _ArrowStreamExportable,
+        *,
+        page_size: int,
+        hide_seen: bool,
+        seen_event_names: list[str],
+        sources: list[str],
+        weights: dict[str, float] | None = None,
+        category_cap: int = 0,
+        now_us: int,
+    ) -> ArrowTable:
+        """Ranked items for each user, without reasons.
+
+        Args: users: One string column, `user_id`. Unknown users are answered as a server would. page_size:
+            Items for each user, 1 to 100 (0 is 1). hide_seen: Whether what the user chose before is hidden.
+            seen_event_names: The events that make an item seen, at any age. sources: Only these of
+            "item_knn", "user_knn", "repeat", "popular_1d", "popular_7d", "popular_30d"; none
+                means the blend as it is served.
+            weights: Instead of the snapshot's weights, by source; a source that is not named weighs nothing.
+            category_cap: Most items of one category; 0 is no limit.
+            now_us: The clock, in microseconds since 1970-01-01 UTC.
+
+        Returns: Columns `user_row` uint32 (row of `users`), `rank` uint32 (from 1), `item_id` utf8, `score`
+            float32.
+
+        >>> answer = Engine("snapshots/...").recommend(users, page_size=20, ...)  # doctest: +SKIP
+        >>> pyarrow.table(answer).to_pandas()  # doctest: +SKIP
+        """
+
+    def source_scores(
+        self,
+        users: _ArrowStreamExportable,
+        *,
+        hide_seen: bool,
+        seen_event_names: list[str],
+        sources: list[str],
+        candidates: int = 200,
+        now_us: int,
+    ) -> ArrowTable:
+        """What each source says of the union of all sources' best candidates.
+
+        For learning the blend's weights.
+
+        Args:
+            users: One string column, `user_id`.
+            hide_seen: Whether what the user chose before is hidden.
+            seen_event_names: The events that make an item seen.
+            sources: Only these; none means all.
+            candidates: Candidates of each source, at least 1.
+            now_us: The clock, in microseconds since 1970-01-01 UTC.
+
+        Returns: Columns `user_row` uint32, `item_id` utf8, and one float32 column for each source with its
+            normalised score, 0 to 1.
+        """
+
+@final
+class Server:
+    """The native server: accepts, answers and stops in Rust threads that never need the interpreter.
+
+    Args:
+        config_json: The configuration as `promosvc.serving.document` makes it.
+
+    Raises:
+        InvalidArgumentError: The configuration is wrong; the message says where.
+
+    >>> server = Server(config_json)  # doctest: +SKIP
+    >>> server.start()  # doctest: +SKIP
+    '127.0.0.1:50051'
+    >>> server.stop(5.0)  # doctest: +SKIP
+    True
+    """
+
+    def __new__(cls, config_json: str) -> Server: ...
+    def start(self) -> str:
+        """Binds, takes the published snapshot and serves by the time it returns; the address with its port.
+
+        Raises:
+            FailedPreconditionError: It was started before.
+            PromosvcError: The address cannot be bound or is not allowed.
+        """
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Drains, and cuts what is left after `grace_seconds`; whether every call was finished.
+
+        May be called again, also while another call waits. Does nothing before `start`.
+
+        Raises:
+            FailedPreconditionError: This is a forked child of the process that started it (`FORKED`).
+        """
+
+@final
+class Door:
+    """One engine with its clock, snapshots and limits, without a listener: what the grpcio door calls.
+
+    Args:
+        config_json: As for `Server`.
+
+    Raises:
+        InvalidArgumentError: The configuration is wrong; the message says where.
+    """
+
+    def __new__(cls, config_json: str) -> Door: ...
+    def call(
+        self, method: str, request: bytes, metadata: list[tuple[str, bytes]], timeout_seconds: float | None
+    ) -> tuple[int, str, list[tuple[str, bytes]], bytes]:
+        """Answers one call; never raises for what a client sent.
+
+        Args:
+            method: Path, such as "/promosvc.v1.PromoService/Recommend".
+            request: The encoded message.
+            metadata: What the client sent beside it.
+            timeout_seconds: Time left of the client's deadline; None is no deadline.
+
+        Returns: `(code, message, trailing metadata, response)`: gRPC status code (0 is OK), its message,
+            metadata whose `-bin` keys hold raw bytes, and the encoded answer (empty unless OK).
+        """
+
+    def drain(self) -> None:
+        """Says NOT_SERVING from now on; what is asked is still answered."""
+
+def verify_snapshot(path: str) -> str:
+    """Opens a snapshot as a server does, checking every length, checksum, schema and index.
+
+    Returns: A summary as a JSON object: `snapshot_id`, `format_version`, `watermark_at_us`,
+        `events_position`, `seed`, `library_versions`, `item_count`, `user_count`, `history_events`, `models`,
+        `feature_views` (names), `files` (bytes and rows by name).
+
+    Raises:
+        SnapshotError: A file is truncated, altered or of another format; the message names it.
+        IoError: A file cannot be read.
+    """
 
 def error_kinds() -> list[tuple[str, str]]:
     """Every error kind of the engine and the name of its class in `promosvc.errors`.

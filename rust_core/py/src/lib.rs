@@ -2,11 +2,13 @@
 //! names the error. Arithmetic and business words are on the other side.
 //!
 //! Nothing is started at import. Classes are frozen. What owns threads refuses to work in a forked child
-//! ([`process`]). Arrow data crosses by the C stream capsule ([`arrow`]), the only place with `unsafe`.
+//! ([`server`]). Arrow data crosses by the C stream capsule ([`arrow`]), the only place with `unsafe`.
 
 mod arrays;
 mod arrow;
+mod engine;
 mod errors;
+mod server;
 mod similarity;
 
 use pyo3::prelude::*;
@@ -16,6 +18,10 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<arrow::ArrowTable>()?;
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<server::Door>()?;
+    module.add_class::<server::Server>()?;
+    module.add_function(wrap_pyfunction!(engine::verify_snapshot, module)?)?;
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::read_users, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::item_neighbours, module)?)?;
