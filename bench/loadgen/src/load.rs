@@ -22,6 +22,8 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 /// Latencies are kept to three digits.
 const DIGITS: u8 = 3;
+/// An hour; what takes longer counts as an hour.
+const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 
 /// What was counted after the warm-up.
 pub(crate) struct Measured {
@@ -56,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measure
     let uri = format!("http://{}{}", arguments.address, arguments.method)
         .parse()
         .map_err(|error| format!("{}: {error}", arguments.address))?;
-    let histogram = Histogram::new(DIGITS).map_err(|error| error.to_string())?;
+    let histogram =
+        Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).map_err(|error| error.to_string())?;
     let shared = Rc::new(Shared {
         requests,
         uri,

@@ -43,10 +43,16 @@ pub(crate) async fn serve(socket: TcpStream, worker: Rc<Worker>) {
     let mut drain = pin!(worker.reached(Phase::Draining));
     let mut abort = pin!(worker.reached(Phase::Abort));
     let mut handshake = pin!(timeout(handshake_seconds_max, handshake));
-    // A peer that has not even finished its handshake has no call to lose.
+    // During a drain a handshake may still finish, because the first call may already be on its way behind
+    // it and then learns by GOAWAY that it was not taken.
+    let mut given_up = pin!(async {
+        worker.reached(Phase::Draining).await;
+        sleep(GOODBYE_WITHIN).await;
+    });
     let http2 = poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done.ok().and_then(Result::ok)),
-        Poll::Pending => drain.as_mut().poll(cx).map(|()| None),
+        Poll::Pending if abort.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+        Poll::Pending => given_up.as_mut().poll(cx).map(|()| None),
     })
     .await;
     let Some(mut http2) = http2 else { return };

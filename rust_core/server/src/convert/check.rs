@@ -4,7 +4,7 @@ use promosvc_engine::decision::ID_BYTES_MAX;
 use promosvc_engine::error::{Error, Result};
 
 /// A text that names something: at most 128 UTF-8 bytes (`ID_TOO_LONG`).
-pub(super) fn name<'a>(text: &'a str, field: impl FnOnce() -> String) -> Result<&'a str> {
+pub(super) fn name(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
     if text.len() <= ID_BYTES_MAX {
         return Ok(text);
     }
@@ -22,7 +22,7 @@ pub(super) fn name<'a>(text: &'a str, field: impl FnOnce() -> String) -> Result<
 }
 
 /// An id: 1 to 128 UTF-8 bytes (`ID_EMPTY`, `ID_TOO_LONG`).
-pub(super) fn id<'a>(text: &'a str, field: impl FnOnce() -> String) -> Result<&'a str> {
+pub(super) fn id(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
     if text.is_empty() {
         let field = field();
         return Err(Error::invalid(
