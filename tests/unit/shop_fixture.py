@@ -9,22 +9,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-EPOCH = datetime(2024, 1, 1)
+from promosvc.events.database import create_tables
 
-SCHEMA = """
-create table events (
-    event_id varchar not null, source varchar not null, import_id ubigint not null, event_name varchar not null,
-    user_id varchar not null, item_id varchar, event_at timestamp not null, session_id ubigint not null,
-    order_id varchar, quantity double, amount_minor bigint, discount_minor bigint, coupon_discount_minor bigint,
-    currency varchar, rating double, search_term varchar, promotion_id varchar, attributes json
-);
-create table items (
-    item_id varchar primary key, source varchar, kind varchar not null default 'product', title varchar,
-    category varchar, brand varchar, unit_price_minor bigint, currency varchar,
-    is_available boolean not null default true, attributes json
-);
-create table users (user_id varchar primary key, source varchar, attributes json);
-"""
+EPOCH = datetime(2024, 1, 1)
 
 DEFAULTS: dict[str, Any] = {
     "item_id": None,
@@ -79,7 +66,7 @@ def purchase(user: str, item: str, days: float, amount: int | None = 100, **more
 
 def connect(path: Path | str = ":memory:") -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path))
-    connection.execute(SCHEMA)
+    create_tables(connection)
     return connection
 
 

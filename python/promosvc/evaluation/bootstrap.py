@@ -1,7 +1,8 @@
 """Tells a difference from noise: paired bootstrap over users (Efron and Tibshirani 1993, chapter 16).
 
 Two models answer the same users; users are drawn with replacement, the mean difference is taken each
-time, and the middle 95 % of these means are the interval. Pairing matters: users differ far more than models do.
+time, and the middle 95 % of these means are the interval. Pairing matters: users differ far more than
+models do.
 """
 
 from dataclasses import dataclass

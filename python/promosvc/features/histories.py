@@ -150,6 +150,13 @@ def load_histories(
     )
 
 
+def load_choices(
+    connection: duckdb.DuckDBPyConnection, event_names: Sequence[str], since: datetime, until: datetime
+) -> pa.Table:
+    """Who chose what from `since` to just before `until`: `user_id`, `item_id`, each pair once."""
+    return _table(connection, "choices", until, since=utc_naive(since), event_names=list(event_names))
+
+
 def event_weights(
     event_names: Sequence[str], overrides: Mapping[str, float] | None = None
 ) -> dict[str, float]:
@@ -178,9 +185,10 @@ def _liking(rating: npt.NDArray[np.float64], event_names: Sequence[EventName]) -
     return liking
 
 
-def _table(connection: duckdb.DuckDBPyConnection, query: str, as_of: datetime) -> pa.Table:
+def _table(connection: duckdb.DuckDBPyConnection, query: str, as_of: datetime, **parameters: Any) -> pa.Table:
     file = resources.files("promosvc.features").joinpath("queries", f"{query}.sql")
-    relation = connection.sql(file.read_text(encoding="utf-8"), params={"as_of": utc_naive(as_of)})
+    values = {"as_of": utc_naive(as_of), **parameters}
+    relation = connection.sql(file.read_text(encoding="utf-8"), params=values)
     return relation.to_arrow_table().combine_chunks()
 
 
