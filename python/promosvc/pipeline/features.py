@@ -1,0 +1,37 @@
+"""Feature frames from a database, as of a time."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from promosvc.events import open_database
+from promosvc.features import compute, select_views
+from promosvc.frames import FrameKind, from_arrow
+from promosvc.pipeline.past import cut_at
+
+
+def features(
+    database: Path | str,
+    as_of: datetime | None = None,
+    views: Iterable[str] = (),
+    kind: FrameKind = "pandas",
+) -> dict[str, Any]:
+    """Feature frames by view name: one row for each entity, keys first, then `event_at`, then the features.
+
+    Args:
+        database: an event database.
+        as_of: only events strictly before it are looked at; without time zone it is UTC. Without it, all
+            events are.
+        views: names of views; none means all.
+        kind: "pandas", "polars" or "arrow".
+
+    Raises:
+        NotFoundError: a view that there is not.
+        FailedPreconditionError: there is no event before `as_of`.
+        DatabaseError, DatabaseBusyError: the database cannot be read.
+    """
+    chosen = select_views(views)
+    with open_database(database, is_read_only=True) as connection:
+        moment = cut_at(connection, as_of) if as_of is None else as_of
+        return {view.name: from_arrow(compute(connection, view, moment), kind) for view in chosen}
