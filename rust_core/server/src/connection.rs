@@ -15,7 +15,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Ping, PingPong};
+use h2::server::SendResponse;
+use h2::{Ping, PingPong, RecvStream};
+use http::Request;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -66,6 +68,7 @@ pub(crate) async fn serve(socket: TcpStream, worker: Rc<Worker>) {
             .then(|| Duration::from_secs(limits.idle_seconds_max)),
         active_at: Instant::now(),
         has_accepted: false,
+        accepted: Vec::new(),
         ping: PingState::Quiet,
     };
     let mut timer = pin!(sleep(connection.tick()));
@@ -110,20 +113,33 @@ struct Connection {
     idle_max: Option<Duration>,
     active_at: Instant,
     has_accepted: bool,
+    /// Kept for its memory.
+    accepted: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     ping: PingState,
 }
 
 impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
+        // Streams are taken in before the first is answered: each look for another stream also sends what
+        // is ready, and a write for every answer would cost more than the answer.
         loop {
-            match self.http2.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.has_accepted = true;
-                    dispatch::accept(&self.worker, request, respond, cx);
+            let is_over = loop {
+                match self.http2.poll_accept(cx) {
+                    Poll::Ready(Some(Ok(stream))) => self.accepted.push(stream),
+                    // Closed by us after GOAWAY, closed by the peer, or broken: nothing left to serve.
+                    Poll::Ready(Some(Err(_)) | None) => break true,
+                    Poll::Pending => break false,
                 }
-                // Closed by us after GOAWAY, closed by the peer, or broken: nothing left to serve.
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                Poll::Pending => break,
+            };
+            if is_over {
+                return Poll::Ready(());
+            }
+            if self.accepted.is_empty() {
+                break;
+            }
+            self.has_accepted = true;
+            for (request, respond) in self.accepted.drain(..) {
+                dispatch::accept(&self.worker, request, respond, cx);
             }
         }
         if let (PingState::SentAt(_), Some(pings)) = (self.ping, &mut self.pings)
