@@ -55,8 +55,7 @@ def without_blas_override() -> None:
 
 
 def shared_data(*parts: str) -> Path | None:
-    """A file of the real data beside the project (`../shared/data`, or $PROMOSVC_BENCH_DATA); None if
-    absent."""
+    """A file of the real data beside the project (`../shared/data`, or $PROMOSVC_BENCH_DATA), or None."""
     folder = Path(os.environ.get("PROMOSVC_BENCH_DATA", ROOT.parent / "shared" / "data"))
     path = folder.joinpath(*parts)
     return path if path.exists() else None
@@ -104,8 +103,7 @@ def print_conditions(title: str, conditions: Mapping[str, object]) -> None:
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, list[float]]:
-    """Seconds of each run, `repeats` times in turns, so that a slow minute hits all of them. One warm-up
-    each."""
+    """Seconds of each run, `repeats` times in turns, so that a slow minute hits all; one warm-up each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + 1):
         for name, run in runs.items():

@@ -26,6 +26,7 @@ __all__ = [
     "read_users",
     "textbook_neighbours",
     "top_products",
+    "turned_neighbours",
     "user_neighbours",
     "verify_snapshot",
 ]
@@ -271,6 +272,15 @@ def user_neighbours(
     threads: int = 0,
 ) -> _Csr:
     """The most similar users of each user: `item_neighbours` of the transpose, with one row for each user."""
+
+def turned_neighbours(
+    indptr: _Int64s, neighbours: _UInt32s, similarities: _Float32s, *, row_max: int = 1000
+) -> _Csr:
+    """The same similarities from the other side: row h holds the rows that have h among their neighbours.
+
+    Takes what `item_neighbours` or `user_neighbours` gave. A row is cut to its best `row_max`, 1 to 1,000:
+    similarity descending, then index ascending.
+    """
 
 def textbook_neighbours(
     indptr: _Int64s, indices: _UInt32s, data: _Float32s, n_items: int, *, k: int = 10

@@ -128,14 +128,19 @@ def test_user_knn_mean_centred_equals_numpy() -> None:
 
 
 @pytest.mark.parametrize("prediction", ["weighted_sum", "normalised"])
-def test_item_knn_equals_numpy(prediction: str) -> None:
+@pytest.mark.parametrize("neighbourhood", ["of_target", "of_history"])
+def test_item_knn_equals_numpy(prediction: str, neighbourhood: str) -> None:
     ratings = some_ratings(seed=11)
     similarities = kept(cosine_similarity(ratings.T), 8)
+    if neighbourhood == "of_target":
+        similarities = similarities.T
     expected = ratings @ similarities
     if prediction == "normalised":
         reach = (ratings > 0) @ similarities
         expected = np.divide(expected, reach, out=np.full_like(reach, -1), where=reach > 0)
-    model = ItemKNN(top_n=8, prediction=prediction).fit(*sparse(ratings), n_items=60)
+    model = ItemKNN(top_n=8, prediction=prediction, neighbourhood=neighbourhood).fit(
+        *sparse(ratings), n_items=60
+    )
     indptr, items, scores = model.recommend(*sparse(ratings), top_k=10)
     for user in range(80):
         mine, values = items[indptr[user] : indptr[user + 1]], scores[indptr[user] : indptr[user + 1]]
@@ -143,6 +148,19 @@ def test_item_knn_equals_numpy(prediction: str) -> None:
         np.testing.assert_allclose(values, possible[possible > 0], atol=1e-4)
         np.testing.assert_allclose(values, expected[user, mine], atol=1e-4)
         assert (ratings[user, mine] == 0).all()
+
+
+def test_item_knn_learns_rows_that_a_snapshot_can_store() -> None:
+    ratings = some_ratings(seed=12)
+    model = ItemKNN(top_n=8, row_max=5).fit(*sparse(ratings), n_items=60)
+    assert model.indptr_.tolist()[0] == 0
+    assert np.diff(model.indptr_).max() <= 5
+    for item in range(60):
+        row = slice(model.indptr_[item], model.indptr_[item + 1])
+        pairs = list(zip((-model.similarities_[row]).tolist(), model.neighbours_[row].tolist(), strict=True))
+        assert pairs == sorted(pairs)
+        assert item not in model.neighbours_[row]
+        assert (model.similarities_[row] > 0).all()
 
 
 def test_seen_items_come_back_only_when_asked() -> None:

@@ -7,19 +7,29 @@ from typing import Self
 from promosvc import _core
 from promosvc.models.arrays import Csr, Float32s, Int64s, UInt32s, check_fitted, one_of
 
+NEIGHBOURHOODS = ("of_target", "of_history")
 PREDICTIONS = {"weighted_sum": "sum", "normalised": "normalised_by_right"}
 
 
 class ItemKNN:
     """Item-based nearest neighbours (Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004).
 
-    `score(u, i) = Σ_h weight(u, h) · s(h, i)` over the user's items h that have i among their neighbours
-    ("weighted_sum", for events); divided by `Σ s(h, i)` it is a rating ("normalised", for explicit ratings).
+    `score(u, i) = Σ_h weight(u, h) · s(h, i)` over the user's items h ("weighted_sum", for events); divided
+    by `Σ_h s(h, i)` it is a rating ("normalised", for explicit ratings). Which pairs (h, i) count:
 
-    Args: similarity: "linear", "cosine", "jaccard" or "bm25" (BM25-weighted dot product). top_n: Most
-        neighbours of each item, 1 to 1,000. shrinkage: Pulls down similarities that rest on few users: cosine
-        is `x·y / (‖x‖‖y‖ + shrinkage)`, Jaccard
-            likewise, the others are multiplied by n/(n + shrinkage), n being the users that two items share.
+    - "of_target": h is among the `top_n` neighbours of i. Every item is judged by equally many others.
+    - "of_history": i is among the `top_n` neighbours of h. Popular items are neighbours of many and gain by
+      it; nDCG@10 on MovieLens-100k is .405 instead of .445. Rows are at most `top_n` long, so serving costs
+      less.
+
+    Args:
+        similarity: "linear", "cosine", "jaccard" or "bm25" (BM25-weighted dot product).
+        top_n: Most neighbours of each item, 1 to 1,000.
+        shrinkage: Pulls down similarities that rest on few users: cosine is `x·y / (‖x‖‖y‖ + shrinkage)`,
+            Jaccard likewise, the others are multiplied by n / (n + shrinkage), n being the users that two
+            items share.
+        neighbourhood: "of_target" or "of_history".
+        row_max: With "of_target", most items that one history item speaks for, 1 to 1,000: the best are kept.
         prediction: "weighted_sum" or "normalised".
         bm25_k1: Saturation of BM25.
         bm25_b: Length normalisation of BM25.
@@ -40,6 +50,8 @@ class ItemKNN:
         *,
         top_n: int = 200,
         shrinkage: float = 0.0,
+        neighbourhood: str = "of_target",
+        row_max: int = 1000,
         prediction: str = "weighted_sum",
         bm25_k1: float = 1.2,
         bm25_b: float = 0.75,
@@ -48,17 +60,19 @@ class ItemKNN:
         self.similarity = similarity
         self.top_n = top_n
         self.shrinkage = shrinkage
+        self.neighbourhood = neighbourhood
+        self.row_max = row_max
         self.prediction = prediction
         self.bm25_k1 = bm25_k1
         self.bm25_b = bm25_b
         self.threads = threads
 
     indptr_: Int64s
-    """Where each item's neighbours begin; n_items + 1 entries."""
+    """Where each item's row begins; n_items + 1 entries."""
     neighbours_: UInt32s
-    """Neighbours: similarity descending, then index ascending."""
+    """Row h: the items i that h speaks for, similarity descending, then index ascending; never h itself."""
     similarities_: Float32s
-    """Similarity of each neighbour, finite and above 0."""
+    """s(h, i) of each of them, finite and above 0."""
     n_items_: int
     """Number of items."""
 
@@ -69,7 +83,8 @@ class ItemKNN:
             InvalidArgumentError: An array or parameter is wrong; the message names it.
         """
         one_of("prediction", self.prediction, tuple(PREDICTIONS))
-        self.indptr_, self.neighbours_, self.similarities_ = _core.item_neighbours(
+        one_of("neighbourhood", self.neighbourhood, NEIGHBOURHOODS)
+        found = _core.item_neighbours(
             indptr,
             indices,
             data,
@@ -81,6 +96,9 @@ class ItemKNN:
             bm25_b=self.bm25_b,
             threads=self.threads,
         )
+        if self.neighbourhood == "of_target":
+            found = _core.turned_neighbours(*found, row_max=self.row_max)
+        self.indptr_, self.neighbours_, self.similarities_ = found
         self.n_items_ = n_items
         return self
 

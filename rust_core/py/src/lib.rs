@@ -26,6 +26,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(arrow::read_users, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::item_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::user_neighbours, module)?)?;
+    module.add_function(wrap_pyfunction!(similarity::turned_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::textbook_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::top_products, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::dense_products, module)?)?;

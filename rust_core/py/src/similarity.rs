@@ -72,6 +72,23 @@ pub(crate) fn user_neighbours<'py>(
     })
 }
 
+/// The rows that have each row among their neighbours.
+#[pyfunction]
+#[pyo3(signature = (indptr, neighbours, similarities, *, row_max=1000))]
+pub(crate) fn turned_neighbours<'py>(
+    py: Python<'py>,
+    indptr: &Bound<'py, PyAny>,
+    neighbours: &Bound<'py, PyAny>,
+    similarities: &Bound<'py, PyAny>,
+    row_max: i64,
+) -> PyResult<CsrArrays<'py>> {
+    let matrix = Matrix::new("", indptr, neighbours, similarities)?;
+    run(py, &[&matrix], |views| {
+        let rows = views[0].indptr.len().saturating_sub(1);
+        similarity::turned_neighbours(&views[0].view(rows)?, count("row_max", row_max)?)
+    })
+}
+
 /// The textbook's k most similar users of each user, row-major.
 #[pyfunction]
 #[pyo3(signature = (indptr, indices, data, n_items, *, k=10))]

@@ -33,7 +33,7 @@ pub mod textbook;
 
 pub use matrix::{Csr, CsrView};
 pub use measure::{Bm25, Similarity};
-pub use neighbours::{NeighbourOptions, column_neighbours, row_neighbours};
+pub use neighbours::{NeighbourOptions, column_neighbours, row_neighbours, turned_neighbours};
 pub use product::{Combination, ProductOptions, dense_products, top_products};
 pub use textbook::textbook_neighbours;
 

@@ -61,6 +61,40 @@ pub fn row_neighbours(interactions: &CsrView<'_>, options: &NeighbourOptions) ->
     all_pairs(columns, rows, options)
 }
 
+/// The same similarities from the other side: row h of the answer holds the rows that have h among their neighbours.
+///
+/// A row may be as long as there are rows, so only its best `row_max` (1 to [`TOP_N_MAX`]) are kept: similarity descending,
+/// then index ascending. `neighbours` is square.
+pub fn turned_neighbours(neighbours: &CsrView<'_>, row_max: usize) -> Result<Csr> {
+    if !(1..=TOP_N_MAX).contains(&row_max) {
+        return Err(wrong(
+            "row_max",
+            "OUT_OF_RANGE",
+            format!("is {row_max}; it must be from 1 to {TOP_N_MAX}"),
+        )
+        .with("value", row_max)
+        .with("limit", TOP_N_MAX));
+    }
+    let turned = neighbours.transposed()?;
+    let mut top = TopN::new(row_max);
+    let mut kept = Csr {
+        indptr: vec![0],
+        ..Csr::default()
+    };
+    for row in 0..turned.rows() {
+        let (others, similarities) = turned.row(row);
+        for (&other, &similarity) in others.iter().zip(similarities) {
+            top.offer(similarity, other);
+        }
+        top.drain(|other, similarity| {
+            kept.indices.push(other);
+            kept.data.push(similarity);
+        });
+        kept.indptr.push(kept.indices.len() as i64);
+    }
+    Ok(kept)
+}
+
 fn check(options: &NeighbourOptions) -> Result<()> {
     let NeighbourOptions {
         similarity: _,

@@ -193,6 +193,24 @@ proptest! {
     }
 
     #[test]
+    fn turned_neighbours_equal_dense_loops((x, items) in matrices(false), row_max in 1_usize..20) {
+        let options = NeighbourOptions { similarity: Similarity::Cosine, top_n: 5, shrinkage: 0.0, threads: 1 };
+        let csr = sparse(&x);
+        let found = column_neighbours(&csr.view(items).unwrap(), &options).unwrap();
+        let fast = turned_neighbours(&found.view(items).unwrap(), row_max).unwrap();
+        for h in 0..items {
+            let mut slow: Vec<(u32, f32)> = rows(&found)
+                .iter()
+                .enumerate()
+                .flat_map(|(i, row)| row.iter().filter(|pair| pair.0 as usize == h).map(move |pair| (i as u32, pair.1)))
+                .collect();
+            slow.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            slow.truncate(row_max);
+            prop_assert_eq!(&rows(&fast)[h], &slow);
+        }
+    }
+
+    #[test]
     fn products_equal_dense_loops(
         (left, middle) in matrices(true),
         seed in any::<u32>(),
