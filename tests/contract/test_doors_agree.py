@@ -113,9 +113,7 @@ BAD = {
     ),
     "cap": (recommend(category_cap=101), "INVALID_ARGUMENT", None, "category_cap", ["101", "100"]),
     "cart quantity": (
-        recommend(
-            user={"user_id": "1", "currency": "USD", "cart": [user_context_pb2.CartLine(item_id="1")]}
-        ),
+        recommend(user={"user_id": "1", "currency": "USD", "cart": [user_context_pb2.CartLine(item_id="1")]}),
         "INVALID_ARGUMENT",
         None,
         "user.cart[0].quantity",

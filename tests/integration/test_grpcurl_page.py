@@ -1,7 +1,7 @@
 """Runs every command of docs/grpcurl.md with the real grpcurl against the demo's data.
 
-A block is a command behind `$ ` (with continuation lines) and what it prints. Each printed line must occur in the
-real output; numbers and ids that data or a new model may change are compared by shape only.
+A block is a command behind `$ ` (with continuation lines) and what it prints. Each printed line must occur in
+the real output; numbers and ids that data or a new model may change are compared by shape only.
 """
 
 import re

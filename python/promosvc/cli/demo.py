@@ -96,9 +96,7 @@ def _ask(address: str) -> None:
             (f"New for household {HOUSEHOLD}", lambda: personal),
             (
                 f"To buy again, household {HOUSEHOLD}",
-                lambda: client.recommend(
-                    HOUSEHOLD, placement="buy_again", page_size=5, include_reasons=True
-                ),
+                lambda: client.recommend(HOUSEHOLD, placement="buy_again", page_size=5, include_reasons=True),
             ),
             (
                 "For a stranger with one thing in the cart",

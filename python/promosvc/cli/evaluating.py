@@ -17,7 +17,10 @@ from promosvc.cli.progress import progress
 @data_option
 @config_option
 @click.option(
-    "--until", metavar="TIME", callback=time_option, help="End of the test period.  [default: end of the data]"
+    "--until",
+    metavar="TIME",
+    callback=time_option,
+    help="End of the test period.  [default: end of the data]",
 )
 @click.option("--days", type=int, default=28, show_default=True, help="Length of the test period.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of everything random.")

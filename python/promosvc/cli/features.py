@@ -26,8 +26,12 @@ from promosvc.cli.options import config_option, data_option
     type=click.Path(path_type=Path, file_okay=False),
     help="Write one Parquet file for each view into this folder, whole.",
 )
-@click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Rows to print of each view.")
-@click.option("--list", "is_list", is_flag=True, help="List the views with their features, and compute nothing.")
+@click.option(
+    "--rows", type=click.IntRange(1), default=5, show_default=True, help="Rows to print of each view."
+)
+@click.option(
+    "--list", "is_list", is_flag=True, help="List the views with their features, and compute nothing."
+)
 @failing_by_name
 def features(
     views: tuple[str, ...],
@@ -51,11 +55,11 @@ def features(
             click.echo(f"{view.name}  ({view.entity}, true for {days:g} days): {names}")
         return
     loaded = config.load(config_file, {"data.directory": data})
+    if out is not None:
+        for path, count in pipeline.write_features(loaded.data.database, out, as_of, views).items():
+            click.echo(f"{path}  {count:,} rows")
+        return
     for name, frame in pipeline.features(loaded.data.database, as_of, views, kind="arrow").items():
-        if out is not None:
-            path = pipeline.write_frame(frame, out / f"{name}.parquet")
-            click.echo(f"{path}  {frame.num_rows:,} rows")
-            continue
         click.echo(f"{name}: {frame.num_rows:,} rows")
         for row in frame.slice(0, rows).to_pylist():
             click.echo("  " + "  ".join(f"{key}={_shown(value)}" for key, value in row.items()))

@@ -71,7 +71,9 @@ def import_(
 
     if (source is None) == (mapping_file is None):
         raise InvalidArgumentError(
-            "give either --source NAME (a shipped mapping) or --mapping FILE", reason="MAPPING", field="mapping"
+            "give either --source NAME (a shipped mapping) or --mapping FILE",
+            reason="MAPPING",
+            field="mapping",
         )
     loaded = config.load(config_file, {"data.directory": data})
     given: list[Any] = [*event_files, *item_files, *user_files]

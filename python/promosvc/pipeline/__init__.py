@@ -7,22 +7,45 @@
 Verbs of the command line call this room and nothing behind it.
 """
 
-from promosvc.events import ImportReport, import_completejourney, import_files, read_report, read_reports
+from promosvc.events import (
+    ImportReport,
+    Mapping,
+    Stage,
+    import_completejourney,
+    import_files,
+    read_report,
+    read_reports,
+)
+from promosvc.features import feature_views
 from promosvc.pipeline.build import BuildReport, build
 from promosvc.pipeline.evaluate import evaluate
-from promosvc.pipeline.features import features
+from promosvc.pipeline.features import features, write_features
 from promosvc.pipeline.learn import BuildParameters, Progress
+from promosvc.snapshot import current as current_snapshot
+from promosvc.snapshot import list_snapshots
+from promosvc.snapshot import publish as publish_snapshot
+from promosvc.snapshot import rollback as rollback_snapshot
+from promosvc.snapshot import verify as verify_snapshot
 
 __all__ = [
     "BuildParameters",
     "BuildReport",
     "ImportReport",
+    "Mapping",
     "Progress",
+    "Stage",
     "build",
+    "current_snapshot",
     "evaluate",
+    "feature_views",
     "features",
     "import_completejourney",
     "import_files",
+    "list_snapshots",
+    "publish_snapshot",
     "read_report",
     "read_reports",
+    "rollback_snapshot",
+    "verify_snapshot",
+    "write_features",
 ]

@@ -47,6 +47,22 @@ class BuildReport:
         """The report as plain data."""
         return asdict(self)
 
+    def text(self) -> str:
+        """The report for people, several lines."""
+        rows = sum(self.feature_rows.values())
+        lines = [
+            f"Snapshot {self.snapshot_id}{' published' if self.is_published else ''}",
+            f"  events before {self.as_of}: {self.users:,} users, {self.items:,} items,"
+            f" {self.history_entries:,} history entries",
+            f"  {len(self.feature_rows)} feature views, {rows:,} rows",
+        ]
+        for case, weights in self.weights.items():
+            shown = ", ".join(f"{source} {weight:.2f}" for source, weight in weights.items() if weight > 0)
+            lines.append(f"  weights, {case}: {shown or 'none'}")
+        stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in self.seconds.items())
+        lines.append(f"  {sum(self.seconds.values()):.1f} s ({stages})")
+        return "\n".join(lines)
+
 
 def build(
     database: Path | str,

@@ -5,6 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pyarrow import parquet
+
+from promosvc.errors import IoError
 from promosvc.events import open_database
 from promosvc.features import compute, select_views
 from promosvc.frames import FrameKind, from_arrow
@@ -35,3 +38,26 @@ def features(
     with open_database(database, is_read_only=True) as connection:
         moment = cut_at(connection, as_of) if as_of is None else as_of
         return {view.name: from_arrow(compute(connection, view, moment), kind) for view in chosen}
+
+
+def write_features(
+    database: Path | str,
+    folder: Path | str,
+    as_of: datetime | None = None,
+    views: Iterable[str] = (),
+) -> dict[Path, int]:
+    """Write feature frames as Parquet, one file for each view, and give each file's number of rows.
+
+    Args and errors are those of `features`; `IoError` where a file cannot be written.
+    """
+    folder = Path(folder)
+    written = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in features(database, as_of, views, kind="arrow").items():
+            path = folder / f"{name}.parquet"
+            parquet.write_table(frame, path)
+            written[path] = frame.num_rows
+    except OSError as error:
+        raise IoError(f"{folder} cannot be written: {error}", metadata={"file": str(folder)}) from error
+    return written

@@ -99,7 +99,7 @@ fn read_user<'a>(user: &'a wire::UserContext, request: &mut RecommendRequest<'a>
         .enumerate()
         .map(|(at, line)| read_cart_line(at, line))
         .collect::<Result<_>>()?;
-    check_currency(currency, !cart.is_empty())
+    check_currency(currency, cart.iter().any(|line| line.unit_price_minor > 0))
 }
 
 /// Quantity and price are checked here and not used yet: item neighbours know of items only.
@@ -138,7 +138,7 @@ fn check_currency(currency: &str, is_required: bool) -> Result<()> {
         format!(
             "user.currency is {shown:?}; it must be an ISO 4217 code such as USD{}",
             if is_required {
-                ", because there is a cart"
+                ", because a cart line has a price"
             } else {
                 ""
             }
