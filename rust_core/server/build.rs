@@ -8,12 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every file of the protocol, below `proto/`.
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "promosvc/v1/admin_service.proto",
     "promosvc/v1/promo_service.proto",
     "grpc/health/v1/health.proto",
     "grpc/reflection/v1/reflection.proto",
     "grpc/reflection/v1alpha/reflection.proto",
+    "google/rpc/status.proto",
+    "google/rpc/error_details.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

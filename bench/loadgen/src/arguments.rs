@@ -29,7 +29,9 @@ Example, a server on core 0 and the generator on core 1:
   taskset -c 1 loadgen --address 127.0.0.1:50051 --method /grpc.health.v1.Health/Check --empty --seconds 5
 
 The last line is one JSON object: requests, seconds, requests_per_s, response_bytes, statuses, errors, and
-latency_us with p50, p90, p99, p99_9, max.
+latency_us with p50, p90, p99, p99_9, max; and, on Linux, generator_busy (share of the time that this thread
+had a core; near 1 the generator is the limit) and generator_starved (share that it waited for one; well above
+0 the machine is busy with something else).
 ";
 
 /// Where requests come from, how many, and how fast.

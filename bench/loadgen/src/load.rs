@@ -32,6 +32,16 @@ pub(crate) struct Measured {
     pub(crate) statuses: BTreeMap<String, u64>,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) response_bytes: u64,
+    /// Processor time of this thread, and time that it was ready and waited for a core; `None` where
+    /// the system does not tell.
+    pub(crate) scheduling: Option<Scheduling>,
+}
+
+/// Where a thread's time went.
+#[derive(Clone, Copy)]
+pub(crate) struct Scheduling {
+    pub(crate) running: Duration,
+    pub(crate) waiting: Duration,
 }
 
 /// What all callers share; one thread, so cells do.
@@ -44,6 +54,7 @@ struct Shared {
     counted_left: Cell<u64>,
     began: Cell<Option<Instant>>,
     ended: Cell<Option<Instant>>,
+    scheduling_before: Cell<Option<Scheduling>>,
     latency_ns: RefCell<Histogram<u64>>,
     statuses: RefCell<BTreeMap<u16, u64>>,
     errors: RefCell<BTreeMap<String, u64>>,
@@ -72,6 +83,7 @@ pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measure
         }),
         began: Cell::new((arguments.warmup == 0).then(Instant::now)),
         ended: Cell::new(None),
+        scheduling_before: Cell::new(scheduling()),
         latency_ns: RefCell::new(histogram),
         statuses: RefCell::default(),
         errors: RefCell::default(),
@@ -202,6 +214,7 @@ impl Shared {
             self.warmup_left.set(self.warmup_left.get() - 1);
             if self.warmup_left.get() == 0 {
                 self.began.set(Some(now));
+                self.scheduling_before.set(scheduling());
             }
             return;
         }
@@ -240,6 +253,22 @@ impl Shared {
                 .collect(),
             errors: self.errors.borrow().clone(),
             response_bytes: self.response_bytes.get(),
+            scheduling: scheduling()
+                .zip(self.scheduling_before.get())
+                .map(|(after, before)| Scheduling {
+                    running: after.running.saturating_sub(before.running),
+                    waiting: after.waiting.saturating_sub(before.waiting),
+                }),
         }
     }
+}
+
+/// Linux: nanoseconds on a core, nanoseconds waiting for one (Documentation/scheduler/sched-stats).
+fn scheduling() -> Option<Scheduling> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut numbers = text.split_whitespace().map(|word| word.parse().ok());
+    Some(Scheduling {
+        running: Duration::from_nanos(numbers.next()??),
+        waiting: Duration::from_nanos(numbers.next()??),
+    })
 }

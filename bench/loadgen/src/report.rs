@@ -1,5 +1,7 @@
 //! Tells what was measured: some lines for people, the last one for programs.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::arguments::Arguments;
@@ -13,6 +15,7 @@ pub(crate) fn print(arguments: &Arguments, measured: &Measured) {
         statuses,
         errors,
         response_bytes,
+        scheduling,
     } = measured;
     let requests: u64 = statuses.values().sum();
     let requests_per_s = if *seconds > 0.0 {
@@ -32,6 +35,20 @@ pub(crate) fn print(arguments: &Arguments, measured: &Measured) {
         at(0.99),
     );
     println!("statuses {statuses:?}, errors {errors:?}");
+    let share = |time: Duration| time.as_secs_f64() / seconds.max(f64::EPSILON);
+    let (running, waiting) = scheduling.map_or((None, None), |scheduling| {
+        (
+            Some(share(scheduling.running)),
+            Some(share(scheduling.waiting)),
+        )
+    });
+    if let (Some(running), Some(waiting)) = (running, waiting) {
+        println!(
+            "generator: {:.0} % of a core, waited for one {:.0} % of the time",
+            running * 100.0,
+            waiting * 100.0
+        );
+    }
     println!(
         "{}",
         json!({
@@ -44,6 +61,8 @@ pub(crate) fn print(arguments: &Arguments, measured: &Measured) {
             "latency_us": {
                 "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p99_9": at(0.999), "max": max,
             },
+            "generator_busy": running,
+            "generator_starved": waiting,
             "connections": arguments.connections,
             "in_flight": arguments.in_flight,
             "method": arguments.method,

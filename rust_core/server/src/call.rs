@@ -105,6 +105,19 @@ pub(crate) fn method_unknown(path: &str) -> Error {
     .with("method", shown)
 }
 
+/// Turns a panic, which is a defect of ours, into `PANIC`; the door goes on. The engine changes nothing on
+/// a call, so nothing half changed can be left behind.
+fn guarded(method: Method, answer: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+        log::line(Level::Error, "panic", &[("method", &format!("{method:?}"))]);
+        Err(Error::new(
+            ErrorKind::Internal,
+            "PANIC",
+            "the server failed on this request; its log says where",
+        ))
+    })
+}
+
 /// The engine with all that a call needs: clock, snapshots, limits, health.
 pub struct Door {
     owner: Owner,
@@ -193,8 +206,7 @@ impl Door {
         Ok(response)
     }
 
-    /// Appends the encoded answer of an admitted call. A panic below here is a defect of ours and
-    /// becomes `PANIC`; the door goes on.
+    /// Appends the encoded answer of an admitted call.
     pub(crate) fn answer(
         &self,
         method: Method,
@@ -203,17 +215,8 @@ impl Door {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         deadline::check(deadline, "work began")?;
-        // The engine changes nothing on a call, so that nothing half changed can be left behind.
-        let answered = catch_unwind(AssertUnwindSafe(|| {
+        guarded(method, || {
             self.answer_unguarded(method, request, deadline, out)
-        }));
-        answered.unwrap_or_else(|_| {
-            log::line(Level::Error, "panic", &[("method", &format!("{method:?}"))]);
-            Err(Error::new(
-                ErrorKind::Internal,
-                "PANIC",
-                "the server failed on this request; its log says where",
-            ))
         })
     }
 
@@ -291,5 +294,31 @@ impl Door {
 
     pub(crate) fn started_at(&self) -> TimeUs {
         self.started_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_internal_error() {
+        let answered = guarded(Method::Recommend, || {
+            Err(std::hint::black_box(None::<Error>).expect("a defect"))
+        });
+        let error = answered.unwrap_err();
+        assert_eq!((error.kind, error.reason), (ErrorKind::Internal, "PANIC"));
+        guarded(Method::Recommend, || Ok(())).expect("the door goes on");
+    }
+
+    #[test]
+    fn paths_are_found_with_and_without_their_slash() {
+        for slash in ["", "/"] {
+            let path = format!("{slash}promosvc.v1.PromoService/Recommend");
+            assert_eq!(Method::find(&path), Some(Method::Recommend));
+        }
+        for path in ["", "/", "//promosvc.v1.PromoService/Recommend", "Recommend"] {
+            assert_eq!(Method::find(path), None, "{path}");
+        }
     }
 }

@@ -43,3 +43,24 @@ impl Owner {
         .with("used_in", here))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_is_refused_by_name() {
+        let here = Owner::this_process();
+        here.check().expect("the same process");
+        let parent = Owner {
+            pid: here.pid.wrapping_add(1),
+        };
+        assert!(!parent.is_here());
+        let error = parent.check().unwrap_err();
+        assert_eq!(
+            (error.kind, error.reason),
+            (ErrorKind::FailedPrecondition, "FORKED")
+        );
+        assert!(error.message.contains(&here.pid.to_string()), "{error}");
+    }
+}

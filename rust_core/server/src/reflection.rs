@@ -280,6 +280,8 @@ mod tests {
                 );
             }
         }
+        let details = "google.rpc.ErrorInfo".to_owned();
+        names(ask(MessageRequest::FileContainingSymbol(details)));
         let files = names(ask(MessageRequest::FileContainingSymbol(
             "promosvc.v1.FEATURE_STATUS_PRESENT".to_owned(),
         )));

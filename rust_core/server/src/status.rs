@@ -2,13 +2,14 @@
 //!
 //! Every error carries `google.rpc.ErrorInfo` with its reason, the domain `promosvc` and every value that
 //! its sentence speaks of; a request at fault also `BadRequest` with the path of the field, and
-//! overload `RetryInfo`. Each detail type occurs at most once (AIP-193). The detail messages are written
-//! down here: five small ones, against a dependency on the whole of tonic.
-
-use std::collections::BTreeMap;
+//! overload `RetryInfo`. Each detail type occurs at most once (AIP-193). Their descriptors are served by
+//! reflection, so that grpcurl shows them in words.
 
 use bytes::Bytes;
 use promosvc_engine::error::{Error, ErrorKind};
+
+use crate::wire::google::rpc::bad_request::FieldViolation;
+use crate::wire::google::rpc::{BadRequest, ErrorInfo, RetryInfo, Status};
 use prost::Message;
 
 /// The gRPC codes that this server answers.
@@ -78,7 +79,7 @@ fn retry_after_ms(error: &Error) -> Option<u64> {
     }
 }
 
-fn status(error: &Error) -> RpcStatus {
+fn status(error: &Error) -> Status {
     let mut details = vec![any(
         "google.rpc.ErrorInfo",
         &ErrorInfo {
@@ -114,7 +115,7 @@ fn status(error: &Error) -> RpcStatus {
             },
         ));
     }
-    RpcStatus {
+    Status {
         code: code(error.kind) as i32,
         message: error.message.clone(),
         details,
@@ -145,66 +146,19 @@ pub(crate) fn percent_encoded(message: &str) -> Bytes {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// `google.rpc.Status`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    pub(crate) code: i32,
-    #[prost(string, tag = "2")]
-    pub(crate) message: String,
-    #[prost(message, repeated, tag = "3")]
-    pub(crate) details: Vec<prost_types::Any>,
-}
-
-/// `google.rpc.ErrorInfo`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ErrorInfo {
-    #[prost(string, tag = "1")]
-    pub(crate) reason: String,
-    #[prost(string, tag = "2")]
-    pub(crate) domain: String,
-    #[prost(btree_map = "string, string", tag = "3")]
-    pub(crate) metadata: BTreeMap<String, String>,
-}
-
-/// `google.rpc.BadRequest`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct BadRequest {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) field_violations: Vec<FieldViolation>,
-}
-
-/// `google.rpc.BadRequest.FieldViolation`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct FieldViolation {
-    #[prost(string, tag = "1")]
-    pub(crate) field: String,
-    #[prost(string, tag = "2")]
-    pub(crate) description: String,
-    #[prost(string, tag = "3")]
-    pub(crate) reason: String,
-}
-
-/// `google.rpc.RetryInfo`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) retry_delay: Option<prost_types::Duration>,
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
 
-    fn details(error: &Error) -> RpcStatus {
+    fn details(error: &Error) -> Status {
         let metadata = trailing_metadata(error);
         let (_, bytes) = metadata
             .iter()
             .find(|(key, _)| key == DETAILS_KEY)
             .expect("every error has details");
-        RpcStatus::decode(bytes.as_slice()).expect("details decode")
+        Status::decode(bytes.as_slice()).expect("details decode")
     }
 
     #[test]

@@ -306,6 +306,19 @@ fn a_large_answer_waits_for_a_slow_reader() {
             .door()
             .call(GET_FEATURES, &request.encode_to_vec(), &[], None);
         assert!(direct.response.len() > 500_000, "{}", direct.response.len());
+        // As long as nobody reads, the answer's memory counts as a call in flight. The unread bytes fill the
+        // window of their connection, so another one asks.
+        let other = Client::connect(server.address()).await;
+        let mut call = client.open(GET_FEATURES, &[]).await;
+        let message = framed(&request.encode_to_vec());
+        call.stream.send_data(message, true).expect("sends");
+        let unread = call.messages().await;
+        assert_eq!(status(&other).await.in_flight_calls, 1);
+        drop(unread);
+        support::eventually("nothing in flight", async || {
+            status(&other).await.in_flight_calls == 0
+        })
+        .await;
         let wired = client
             .call_bytes(GET_FEATURES, &request.encode_to_vec(), &[])
             .await;
