@@ -35,11 +35,11 @@ _TABLES: Final = ("events", "items", "users", "quarantine", "imports")
 
 @contextlib.contextmanager
 def open_database(
-    path: Path | str, *, is_read_only: bool = False, wait_seconds: float = WAIT_SECONDS
+    path: Path | str, *, is_read_only: bool = False, wait_seconds: float | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the event database, creating it for a writer; closes it at the end.
 
-    Raises `DatabaseBusyError` with the holder's PID after `wait_seconds`, and `DatabaseError` for a
+    Raises `DatabaseBusyError` with the holder's PID after `wait_seconds` (ten by default), and `DatabaseError` for a
     file that is missing (for a reader) or no event database.
     """
     path = Path(path)
@@ -51,7 +51,7 @@ def open_database(
         )
     if not is_read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _connect(path, is_read_only, wait_seconds)
+    connection = _connect(path, is_read_only, WAIT_SECONDS if wait_seconds is None else wait_seconds)
     try:
         connection.execute("set TimeZone = 'UTC'")
         if not is_read_only:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import duckdb
+
 from promosvc.events.mapping import Section
 from promosvc.events.quoting import literal, literals
 from promosvc.events.resolve import FLOATS, INTEGERS, Cell, Columns
@@ -162,6 +164,7 @@ class Expressions:
         if condition.test == "missing":
             return f"({text} is {'null' if condition.values[0] else 'not null'})"
         if condition.test == "matches":
+            self._check_pattern(str(condition.values[0]), condition.path)
             return f"coalesce(regexp_matches({text}, {literal(str(condition.values[0]))}), false)"
         if condition.test in ("below", "above", "at_least", "at_most"):
             sign = {"below": "<", "above": ">", "at_least": ">=", "at_most": "<="}[condition.test]
@@ -179,6 +182,13 @@ class Expressions:
             tests.append(f"coalesce({text} in ({literals(texts)}), false)")
         found = " or ".join(tests)
         return f"(not ({found}))" if condition.test == "not_in" else f"({found})"
+
+    def _check_pattern(self, pattern: str, path: str) -> None:
+        """Refuse what the database's regular expressions (RE2) lack, such as looking back."""
+        try:
+            self.columns.connection.execute("select regexp_matches('', ?)", [pattern])
+        except duckdb.Error as error:
+            raise refuse(path, f"{pattern!r} is no regular expression that RE2 reads: {error}") from None
 
     def cell_text(self, cell: Cell, rule: Rule | None) -> str:
         """A cell as a text, trimmed, null where it is spelled so."""
@@ -200,6 +210,7 @@ class Expressions:
         for old, new in rule.replace:
             sql = f"replace({sql}, {literal(old)}, {literal(new)})"
         if rule.extract:
+            self._check_pattern(rule.extract, f"{rule.path}.extract")
             group = 1 if "(" in rule.extract.replace("\\(", "").replace("(?:", "") else 0
             sql = f"nullif(regexp_extract({sql}, {literal(rule.extract)}, {group}), '')"
         if rule.split:

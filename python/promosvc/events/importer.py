@@ -293,9 +293,10 @@ def _clean(
         tell(Stage("clean", done, total))
         connection.execute(f"insert into {job.table} {statement.rows}")
         if job.raw is not None and job.raw.malformed_count:
+            # Elements count from 1, so that 0 never meets the details of a record that was read.
             connection.execute(
-                f"insert into {job.table} (file_number, row_number, code)"
-                f" select {job.number}, row_number, {REASONS['MALFORMED_ROW']} from {job.raw.malformed}"
+                f"insert into {job.table} (file_number, row_number, element, code)"
+                f" select {job.number}, row_number, 0, {REASONS['MALFORMED_ROW']} from {job.raw.malformed}"
             )
         done += job.raw.records if job.raw is not None else 0
     tell(Stage("clean", done, total))

@@ -63,7 +63,7 @@ class RawTable:
 
     @property
     def row_number_sql(self) -> str:
-        """Number of the record in its file, from 1, malformed ones counted; of JSON lines the line."""
+        """Number of the record in its file, from 1; malformed ones count, blank lines do not."""
         return "r.row_number" if self.has_row_numbers else "r.rid + 1"
 
 
