@@ -168,7 +168,8 @@ def test_an_import_that_is_killed_leaves_nothing(tmp_path: Path, stage: str) -> 
             if stage.name == {stage!r} and (stage.rows_done or stage.name != "write" or stage.rows_total):
                 print("ready", flush=True)
                 time.sleep(600)
-        import_files(folder / "events.duckdb", Mapping.load(folder / "map.toml"), [folder / "b.jsonl"], progress=stop)
+        mapping = Mapping.load(folder / "map.toml")
+        import_files(folder / "events.duckdb", mapping, [folder / "b.jsonl"], progress=stop)
         """,
     ):
         pass

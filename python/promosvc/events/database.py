@@ -39,8 +39,8 @@ def open_database(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the event database, creating it for a writer; closes it at the end.
 
-    Raises `DatabaseBusyError` with the holder's PID after `wait_seconds` (ten by default), and `DatabaseError` for a
-    file that is missing (for a reader) or no event database.
+    Raises `DatabaseBusyError` with the holder's PID after `wait_seconds` (ten by default), and
+    `DatabaseError` for a file that is missing (for a reader) or no event database.
     """
     path = Path(path)
     if is_read_only and not path.exists():

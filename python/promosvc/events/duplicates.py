@@ -37,10 +37,11 @@ def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
                 f"""
                 update staged set code = {DUPLICATE}
                 from (
-                    select rowid as row_id, row_number() over (
-                        partition by event_id, event_name order by file_number, row_number, element) as occurrence
+                    select rowid as row_id, row_number() over same as occurrence
                     from staged
                     where code = 0 and hash(event_id) in (select id_hash from repeated)
+                    window same as (
+                        partition by event_id, event_name order by file_number, row_number, element)
                 ) o
                 where o.row_id = staged.rowid and o.occurrence > 1
                 """
@@ -63,7 +64,8 @@ def count_conflicts(connection: duckdb.DuckDBPyConnection, source: str) -> int:
     row = connection.execute(
         f"""
         select count(*) from staged s
-        join events e on e.event_id = s.event_id and e.event_name = s.event_name and e.source = {literal(source)}
+        join events e on e.event_id = s.event_id and e.event_name = s.event_name
+            and e.source = {literal(source)}
         where s.code = {DUPLICATE} and s.has_own_id and (
             e.user_id is distinct from s.user_id or e.item_id is distinct from s.item_id
             or e.event_at is distinct from s.event_at)

@@ -205,7 +205,8 @@ def _read_text(
     connection.execute(
         f"""
         insert into {name}_bad
-        select line - {lines_before}, any_value(trim(csv_line, chr(13) || chr(10))) from rejected group by line order by line
+        select line - {lines_before}, any_value(trim(csv_line, chr(13) || chr(10)))
+        from rejected group by line order by line
         """
     )
 
