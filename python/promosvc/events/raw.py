@@ -93,13 +93,15 @@ def read(
         ) from error
 
 
-def read_frame(connection: duckdb.DuckDBPyConnection, reader: Any, label: str, name: str) -> RawTable:
-    """Read an Arrow reader into the temporary table `name`."""
-    connection.execute(f"create temp table {name}_bad (row_number ubigint, line varchar)")
-    connection.register(f"{name}_frame", reader)
+def read_frame(connection: duckdb.DuckDBPyConnection, frame: Any, label: str, name: str) -> RawTable:
+    """Read an Arrow table into the temporary table `name`."""
+    # A frame can only be registered or let go while no result is open; fetching closes it.
+    connection.execute(f"create temp table {name}_bad (row_number ubigint, line varchar)").fetchall()
+    connection.register(f"{name}_frame", frame)
     try:
         return _read_relation(connection, f"{name}_frame", label, name)
     finally:
+        connection.execute("select 1").fetchall()
         connection.unregister(f"{name}_frame")
 
 
