@@ -270,19 +270,38 @@ fn too_many_calls_are_shed_and_may_come_back() {
     });
 }
 
+/// Hedging clients take back every losing call, on connections that live for days.
 #[test]
-fn calls_taken_back_leave_nothing_in_flight() {
+fn calls_taken_back_wear_nothing_out() {
     let (server, _root) = start(|_| {});
     run(async {
         let client = Client::connect(server.address()).await;
-        for _ in 0..50 {
-            let mut call = client.open(RECOMMEND, &[]).await;
-            call.stream.send_reset(h2::Reason::CANCEL);
+        for _ in 0..30 {
+            for _ in 0..100 {
+                let mut call = client.open(RECOMMEND, &[]).await;
+                call.stream.send_reset(h2::Reason::CANCEL);
+            }
+            // More than 512 at once would be an attack; these are many over time.
+            assert!(is_serving(&client).await);
         }
         support::eventually("nothing in flight", async || {
             status(&client).await.in_flight_calls == 0
         })
         .await;
+        assert_eq!(client.call_bytes(RECOMMEND, &[], &[]).await.code, 0);
+    });
+}
+
+#[test]
+fn calls_refused_before_their_message_wear_nothing_out() {
+    let (server, _root) = start(|_| {});
+    run(async {
+        let client = Client::connect(server.address()).await;
+        for _ in 0..3_000 {
+            let call = client.open("/far.Service/Method", &[]).await;
+            assert_eq!(call.answer().await.code, 12);
+        }
+        assert_eq!(client.call_bytes(RECOMMEND, &[], &[]).await.code, 0);
     });
 }
 
