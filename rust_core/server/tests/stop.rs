@@ -160,16 +160,24 @@ fn a_peer_that_never_shakes_hands_is_dropped() {
 }
 
 #[test]
-fn an_idle_peer_is_told_to_go() {
+fn an_idle_peer_is_told_to_go_and_then_dropped() {
     let (server, _root) = start(|config| config["server"]["idle_seconds_max"] = 1.into());
+    let mut peer = silent_peer(&server);
+    peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).expect("the server closes");
+    // GOAWAY: type 7, stream 0.
+    assert!(
+        rest.windows(6).any(|window| window == [7, 0, 0, 0, 0, 0]),
+        "{rest:?}"
+    );
     run(async {
         let client = Client::connect(server.address()).await;
-        assert!(is_serving(&client).await);
-        client
-            .connection
-            .await
-            .expect("no panic")
-            .expect("closed in peace, by GOAWAY");
+        let mut call = client.open(RECOMMEND, &[]).await;
+        // A peer with a call open is not idle, however long the call takes.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        call.stream.send_data(framed(&[]), true).expect("sends");
+        assert_eq!(call.answer().await.code, 0);
     });
 }
 
