@@ -31,7 +31,7 @@ def print_recommendation(answer: recommend_pb2.RecommendResponse, title: str) ->
 def _because(reasons: Iterable[recommend_pb2.Reason]) -> str:
     # What is summed up tells least, however large it is: it comes last.
     told = sorted(reasons, key=lambda reason: reason.WhichOneof("basis") == "other_history")
-    return "\n".join(f"{reason.contribution:.3f} {_basis(reason)}" for reason in told)
+    return "\n".join(f"{reason.contribution:.3f} {_basis(reason)}" for reason in told[:3])
 
 
 def _basis(reason: recommend_pb2.Reason) -> str:
