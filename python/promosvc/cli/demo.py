@@ -16,12 +16,15 @@ from promosvc.config import Config
 # Households of Complete Journey; "stranger" is nobody.
 HOUSEHOLD, STRANGER = "1", "stranger"
 
-GRPCURL_LINES = """
+GRPCURL_LINES = r"""
 Ask it yourself, in another terminal:
   grpcurl -plaintext {address} list
-  grpcurl -plaintext -d '{{"user": {{"user_id": "{user}"}}, "page_size": 5}}' {address} promosvc.v1.PromoService/Recommend
-  grpcurl -plaintext -d '{{"user": {{"user_id": "{user}"}}, "placement": "buy_again"}}' {address} promosvc.v1.PromoService/Recommend
-  grpcurl -plaintext -d '{{"entity_kind": "ENTITY_KIND_USER", "entity_keys": [{{"entity_id": "{user}"}}]}}' {address} promosvc.v1.PromoService/GetFeatures
+  grpcurl -plaintext -d '{{"user": {{"user_id": "{user}"}}, "page_size": 5}}' \
+    {address} promosvc.v1.PromoService/Recommend
+  grpcurl -plaintext -d '{{"user": {{"user_id": "{user}"}}, "placement": "buy_again"}}' \
+    {address} promosvc.v1.PromoService/Recommend
+  grpcurl -plaintext -d '{{"entity_kind": "ENTITY_KIND_USER", "entity_keys": [{{"entity_id": "{user}"}}]}}' \
+    {address} promosvc.v1.PromoService/GetFeatures
   grpcurl -plaintext {address} promosvc.v1.AdminService/GetStatus
 or: promosvc recommend {user} --server {address}
 docs/grpcurl.md explains more.
