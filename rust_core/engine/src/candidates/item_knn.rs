@@ -1,13 +1,19 @@
 //! Items similar to what the user chose and has in the cart.
 
-use super::ScoreBoard;
+use super::{HotLists, ScoreBoard};
 use crate::snapshot::Neighbours;
 use crate::types::Taste;
 
 /// `item_knn(i) = Σ over h in H of weight_h · sim(h, i)`, in the order of H.
-pub fn add_similar_items(board: &mut ScoreBoard, tastes: &[Taste], item_neighbours: &Neighbours) {
+pub fn add_similar_items(
+    board: &mut ScoreBoard,
+    tastes: &[Taste],
+    item_neighbours: &Neighbours,
+    hot_neighbours: &HotLists,
+) {
     for taste in tastes {
-        let (neighbours, similarities) = item_neighbours.of(taste.item as usize);
-        board.add_weighted(neighbours, similarities, taste.weight);
+        let row = taste.item as usize;
+        let (_, similarities) = item_neighbours.of(row);
+        board.add_weighted(hot_neighbours.of(row), similarities, taste.weight);
     }
 }

@@ -1,6 +1,6 @@
 //! Items the user chose before.
 
-use super::ScoreBoard;
+use super::{HotOrder, ScoreBoard};
 use crate::history::{MergedHistory, decay};
 use crate::types::{DurationUs, TimeUs};
 
@@ -8,13 +8,14 @@ use crate::types::{DurationUs, TimeUs};
 pub fn add_repeats(
     board: &mut ScoreBoard,
     history: MergedHistory,
+    order: &HotOrder,
     now: TimeUs,
     half_life_days: f32,
 ) {
-    for (at, item) in history.items.iter().enumerate() {
+    for (at, &item) in history.items.iter().enumerate() {
         let last_at = TimeUs(history.last_at_us[at]);
         let score = repeat_score(history.counts[at], last_at, now, half_life_days);
-        board.add_same(std::slice::from_ref(item), score);
+        board.add(order.heat_of(item), score);
     }
 }
 

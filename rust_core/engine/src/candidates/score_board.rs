@@ -1,82 +1,115 @@
-//! A score for each item, cheap to clear.
+//! A score for each item, cheap to add to and cheap to clear.
+//!
+//! Scores are kept by *heat* (`HotOrder`): the items that additions hit most often lie side by side, so that
+//! most additions stay in the first-level cache. They lie in blocks of one cache line; an addition marks
+//! its block, without a branch and without depending on the addition before it. Clearing and picking the
+//! best skip what is not marked, eight blocks at a time, and look at 16 scores at once.
+//!
+//! Measured first and dropped: a list of touched items (each addition had to know whether it was its item's
+//! first), and scores by item id (three quarters of the additions left the first-level cache).
 
-use super::TopItems;
+use super::{HotOrder, TopItems};
 
-/// Dense scores and the list of items that have one. A score is never negative.
+/// Items of one block: 64 bytes of scores.
+const BLOCK: usize = 16;
+/// Blocks that are skipped at once.
+const GROUP: usize = 8;
+
+/// Dense scores by heat; never negative.
 #[derive(Debug, Default)]
 pub struct ScoreBoard {
-    scores: Vec<f32>,
-    /// The first `touched_count` are items whose score is above 0, each once.
-    touched: Vec<u32>,
-    touched_count: usize,
+    /// A multiple of `GROUP`.
+    blocks: Vec<[f32; BLOCK]>,
+    /// For each group 1 for each block that may hold a score above 0.
+    marks: Vec<[u8; GROUP]>,
 }
 
 impl ScoreBoard {
     /// Forgets all scores and fits to a catalogue of `item_count` items.
     pub fn reset(&mut self, item_count: usize) {
-        if self.scores.len() == item_count {
-            for &item in &self.touched[..self.touched_count] {
-                self.scores[item as usize] = 0.0;
+        for (blocks, marks) in self.blocks.chunks_mut(GROUP).zip(&mut self.marks) {
+            if is_marked(marks) {
+                blocks.fill([0.0; BLOCK]);
+                *marks = [0; GROUP];
             }
-        } else {
-            self.scores.clear();
-            self.scores.resize(item_count, 0.0);
         }
-        self.touched_count = 0;
+        let group_count = item_count.div_ceil(GROUP * BLOCK);
+        self.blocks.resize(group_count * GROUP, [0.0; BLOCK]);
+        self.marks.resize(group_count, [0; GROUP]);
     }
 
-    /// The score of an item; 0 for one that has none.
-    pub fn score(&self, item: u32) -> f32 {
-        self.scores.get(item as usize).copied().unwrap_or(0.0)
+    /// The score of an item by its heat; 0 for one that has none.
+    #[inline]
+    pub fn score(&self, heat: u32) -> f32 {
+        let heat = heat as usize;
+        self.blocks
+            .get(heat / BLOCK)
+            .map_or(0.0, |block| block[heat % BLOCK])
     }
 
-    /// Items whose score is above 0, each once, in the order of their first addition.
-    pub fn touched(&self) -> &[u32] {
-        &self.touched[..self.touched_count]
-    }
-
-    /// Adds `weight · value` to each item.
-    pub fn add_weighted(&mut self, items: &[u32], values: &[f32], weight: f32) {
-        self.add(
-            items
-                .iter()
-                .zip(values)
-                .map(|(&item, &value)| (item, weight * value)),
-            items.len(),
-        );
-    }
-
-    /// Adds the same to each item.
-    pub fn add_same(&mut self, items: &[u32], value: f32) {
-        self.add(items.iter().map(|&item| (item, value)), items.len());
-    }
-
-    fn add(&mut self, additions: impl Iterator<Item = (u32, f32)>, count: usize) {
-        let needed = self.touched_count + count;
-        if self.touched.len() < needed {
-            self.touched.resize(needed.next_power_of_two(), 0);
+    /// Adds `weight · value` to each item, named by its heat.
+    pub fn add_weighted(&mut self, heats: &[u32], values: &[f32], weight: f32) {
+        for (&heat, &value) in heats.iter().zip(values) {
+            self.add(heat, weight * value);
         }
-        // The item is always written and counted only when new: a branch would be mispredicted half of
-        // the time. An addition of 0 (underflow) must not count, else the item could be listed twice.
-        let free = &mut self.touched[self.touched_count..needed];
-        let mut new = 0;
-        for (item, addition) in additions {
-            let Some(score) = self.scores.get_mut(item as usize) else {
-                continue;
-            };
-            if let Some(place) = free.get_mut(new) {
-                *place = item;
-            }
-            new += usize::from(*score == 0.0 && addition > 0.0);
-            *score += addition;
+    }
+
+    /// Adds the same to each item, named by its heat.
+    pub fn add_same(&mut self, heats: &[u32], value: f32) {
+        for &heat in heats {
+            self.add(heat, value);
         }
-        self.touched_count += new;
+    }
+
+    /// Adds to one item, named by its heat.
+    #[inline]
+    pub fn add(&mut self, heat: u32, addition: f32) {
+        let at = heat as usize / BLOCK;
+        if let (Some(block), Some(marks)) =
+            (self.blocks.get_mut(at), self.marks.get_mut(at / GROUP))
+        {
+            block[heat as usize % BLOCK] += addition;
+            marks[at % GROUP] = 1;
+        }
     }
 
     /// Offers all items that have a score and pass.
-    pub fn offer_to(&self, top: &mut TopItems, passes: impl Fn(u32) -> bool) {
-        for &item in self.touched() {
-            top.offer(self.scores[item as usize], item, &passes);
+    pub fn offer_to(&self, top: &mut TopItems, order: &HotOrder, passes: impl Fn(u32) -> bool) {
+        for (group, marks) in self.marks.iter().enumerate() {
+            if !is_marked(marks) {
+                continue;
+            }
+            for at in group * GROUP..(group + 1) * GROUP {
+                let score_min = top.score_min();
+                let mut good = good_scores(&self.blocks[at], score_min);
+                while good != 0 {
+                    let offset = good.trailing_zeros() as usize;
+                    good &= good - 1;
+                    let item = order.item_of((at * BLOCK + offset) as u32);
+                    top.offer(self.blocks[at][offset], item, &passes);
+                }
+            }
         }
     }
+
+    /// Items that have a score, hottest first.
+    pub fn scored<'a>(&'a self, order: &'a HotOrder) -> impl Iterator<Item = u32> + 'a {
+        let scores = self.blocks.iter().flatten().enumerate();
+        scores
+            .filter(|&(_, &score)| score > 0.0)
+            .map(|(heat, _)| order.item_of(heat as u32))
+    }
+}
+
+fn is_marked(marks: &[u8; GROUP]) -> bool {
+    u64::from_ne_bytes(*marks) != 0
+}
+
+/// A bit for each score of at least `score_min`. Most blocks have none; written without a branch, it becomes
+/// a few vector instructions.
+#[inline]
+fn good_scores(block: &[f32; BLOCK], score_min: f32) -> u16 {
+    let bit =
+        |bits, (offset, &score): (usize, &f32)| bits | u16::from(score >= score_min) << offset;
+    block.iter().enumerate().fold(0, bit)
 }

@@ -34,6 +34,12 @@ impl TopItems {
         }
     }
 
+    /// A score below this cannot be among the best; always above 0.
+    #[inline]
+    pub fn score_min(&self) -> f32 {
+        self.threshold.map_or(f32::from_bits(1), RankKey::score)
+    }
+
     /// The best, in no particular order.
     pub fn finish(&mut self) -> &[RankKey] {
         if self.keys.len() > self.keep {

@@ -1,7 +1,6 @@
 //! Items that similar users chose lately.
 
-use super::ScoreBoard;
-use crate::history::MergedHistories;
+use super::{HotLists, ScoreBoard};
 use crate::snapshot::{Neighbours, UserKnnBlend};
 use crate::types::UserIdx;
 
@@ -11,7 +10,7 @@ pub fn add_similar_users(
     board: &mut ScoreBoard,
     user: UserIdx,
     user_neighbours: &Neighbours,
-    histories: &MergedHistories,
+    hot_newest: &HotLists,
     settings: &UserKnnBlend,
 ) {
     let (neighbours, similarities) = user_neighbours.of(user.at());
@@ -20,8 +19,6 @@ pub fn add_similar_users(
         .zip(similarities)
         .take(settings.neighbours_max as usize);
     for (&neighbour, &similarity) in used {
-        let items = histories.of(UserIdx(neighbour)).items;
-        let newest = &items[..items.len().min(settings.history_max as usize)];
-        board.add_same(newest, similarity);
+        board.add_same(hot_newest.of(neighbour as usize), similarity);
     }
 }

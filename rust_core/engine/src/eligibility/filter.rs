@@ -54,6 +54,7 @@ pub struct ItemFilter<'a, C> {
 
 impl<C: Catalogue> ItemFilter<'_, C> {
     /// Whether an item may be answered.
+    #[inline]
     pub fn passes(&self, item: u32) -> bool {
         let ItemFilter {
             catalogue,

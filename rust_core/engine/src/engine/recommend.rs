@@ -10,7 +10,7 @@ use super::sources::Sources;
 use super::visitor::meet;
 use crate::decision::{RecommendRequest, Recommendation, ShortfallReason};
 use crate::eligibility::{ItemFilter, RequestedGroups};
-use crate::ranking::{self, Evidence, RankedItem};
+use crate::ranking::{self, RankedItem};
 use crate::snapshot::Snapshot;
 use crate::types::{ItemIdx, ItemSet, RankKey, Source, TimeUs};
 
@@ -117,16 +117,13 @@ pub(super) fn recommend(
     };
     let mut items: Vec<RankedItem> = allowed.map(ranked).collect();
     if plan.include_reasons {
-        let similar_users = sources.items_of_similar_users(weights[Source::UserKnn as usize] > 0.0);
-        let evidence = Evidence {
-            scales: &scales,
-            tastes: &scratch.tastes,
-            item_neighbours: &snapshot.item_neighbours,
-            similar_users: &similar_users,
-            scores_of: |item| sources.scores(item),
-            repeat_of: |item| visitor.choice_of(item),
-        };
-        ranking::explain(&mut items, &evidence, &mut scratch.slots, item_count);
+        ranking::explain(
+            &mut items,
+            &scales,
+            &sources,
+            &mut scratch.slots,
+            item_count,
+        );
     }
 
     Recommendation {

@@ -3,9 +3,9 @@
 use super::prepared::Prepared;
 use super::visitor::Visitor;
 use crate::candidates::{self, ScoreBoard, TopItems};
-use crate::ranking::Scales;
+use crate::ranking::{Evidence, Scales};
 use crate::snapshot::Snapshot;
-use crate::types::{ItemSet, Source, Taste, TimeUs, UserIdx};
+use crate::types::{ItemIdx, ItemSet, Source, Taste, TimeUs};
 
 /// All sources of one request.
 pub(super) struct Sources<'a> {
@@ -52,37 +52,49 @@ impl Sources<'_> {
         top: &mut TopItems,
         passes: impl Fn(u32) -> bool,
     ) {
+        let Prepared {
+            snapshot,
+            hot_order,
+            hot_neighbours,
+            hot_newest,
+            ..
+        } = self.prepared;
         let Snapshot {
             blend,
             item_neighbours,
             user_neighbours,
             popular,
             ..
-        } = &*self.prepared.snapshot;
+        } = &**snapshot;
         let [item_knn, user_knn, repeat] = &mut *self.boards;
         match source {
             Source::ItemKnn => {
-                candidates::add_similar_items(item_knn, self.tastes, item_neighbours);
-                item_knn.offer_to(top, passes);
+                candidates::add_similar_items(
+                    item_knn,
+                    self.tastes,
+                    item_neighbours,
+                    hot_neighbours,
+                );
+                item_knn.offer_to(top, hot_order, passes);
             }
             Source::UserKnn => {
                 if let Some(user) = self.visitor.user {
-                    let histories = &self.prepared.histories;
                     let settings = &blend.user_knn;
                     candidates::add_similar_users(
                         user_knn,
                         user,
                         user_neighbours,
-                        histories,
+                        hot_newest,
                         settings,
                     );
                 }
-                user_knn.offer_to(top, passes);
+                user_knn.offer_to(top, hot_order, passes);
             }
             Source::Repeat => {
+                let (history, now) = (self.visitor.history, self.now);
                 let half_life_days = blend.repeat.half_life_days;
-                candidates::add_repeats(repeat, self.visitor.history, self.now, half_life_days);
-                repeat.offer_to(top, passes);
+                candidates::add_repeats(repeat, history, hot_order, now, half_life_days);
+                repeat.offer_to(top, hot_order, passes);
             }
             Source::Popular1d => candidates::top_popular(top, popular, 0, keep, passes),
             Source::Popular7d => candidates::top_popular(top, popular, 1, keep, passes),
@@ -94,10 +106,11 @@ impl Sources<'_> {
     pub(super) fn scores(&self, item: u32) -> [f32; Source::ALL.len()] {
         let popular = &self.prepared.popular_scores;
         let [item_knn, user_knn, repeat] = &*self.boards;
+        let heat = self.prepared.hot_order.heat_of(item);
         [
-            item_knn.score(item),
-            user_knn.score(item),
-            repeat.score(item),
+            item_knn.score(heat),
+            user_knn.score(heat),
+            repeat.score(heat),
             popular.score(0, item),
             popular.score(1, item),
             popular.score(2, item),
@@ -115,40 +128,56 @@ impl Sources<'_> {
             .into_iter()
             .filter(|&source| weights[source as usize] > 0.0)
         {
-            let items = match source {
-                Source::ItemKnn => self.boards[0].touched(),
-                Source::UserKnn => self.boards[1].touched(),
-                Source::Repeat => self.boards[2].touched(),
-                Source::Popular1d => self.popular_items(0),
-                Source::Popular7d => self.popular_items(1),
-                Source::Popular30d => self.popular_items(2),
+            let mut insert = |item: u32| {
+                if passes(item) {
+                    into.insert(item);
+                }
             };
-            for &item in items.iter().filter(|&&item| passes(item)) {
-                into.insert(item);
+            let order = &self.prepared.hot_order;
+            let popular = |window| self.prepared.snapshot.popular.of(window).0.iter().copied();
+            match source {
+                Source::ItemKnn => self.boards[0].scored(order).for_each(insert),
+                Source::UserKnn => self.boards[1].scored(order).for_each(insert),
+                Source::Repeat => self.boards[2].scored(order).for_each(insert),
+                Source::Popular1d => popular(0).for_each(&mut insert),
+                Source::Popular7d => popular(1).for_each(&mut insert),
+                Source::Popular30d => popular(2).for_each(&mut insert),
             }
         }
     }
+}
 
-    fn popular_items(&self, window: usize) -> &[u32] {
-        self.prepared.snapshot.popular.of(window).0
+impl Evidence for Sources<'_> {
+    fn key_of(&self, item: ItemIdx) -> u32 {
+        self.prepared.hot_order.heat_of(item.0)
     }
 
-    /// For each similar user the items that counted; none when that source takes no part.
-    pub(super) fn items_of_similar_users(&self, takes_part: bool) -> Vec<&[u32]> {
-        let Some(user) = self.visitor.user.filter(|_| takes_part) else {
-            return Vec::new();
-        };
+    fn tastes(&self) -> &[Taste] {
+        self.tastes
+    }
+
+    fn neighbours_of(&self, item: ItemIdx) -> (&[u32], &[f32]) {
+        let (_, similarities) = self.prepared.snapshot.item_neighbours.of(item.at());
+        (self.prepared.hot_neighbours.of(item.at()), similarities)
+    }
+
+    fn items_of_similar_users(&self) -> impl Iterator<Item = &[u32]> {
         let snapshot = &self.prepared.snapshot;
-        let settings = &snapshot.blend.user_knn;
-        let (neighbours, _) = snapshot.user_neighbours.of(user.at());
-        let newest = |&neighbour: &u32| {
-            let items = self.prepared.histories.of(UserIdx(neighbour)).items;
-            &items[..items.len().min(settings.history_max as usize)]
-        };
-        neighbours
+        let user = self.visitor.user;
+        let neighbours = user.map_or(&[][..], |user| snapshot.user_neighbours.of(user.at()).0);
+        let used = neighbours
             .iter()
-            .take(settings.neighbours_max as usize)
-            .map(newest)
-            .collect()
+            .take(snapshot.blend.user_knn.neighbours_max as usize);
+        used.map(|&neighbour| self.prepared.hot_newest.of(neighbour as usize))
+    }
+
+    fn scores_of(&self, item: ItemIdx) -> [f32; Source::ALL.len()] {
+        self.scores(item.0)
+    }
+
+    fn choice_of(&self, item: ItemIdx) -> Option<(u32, TimeUs)> {
+        let history = &self.visitor.history;
+        let at = history.items.iter().position(|&chosen| chosen == item.0)?;
+        Some((history.counts[at], TimeUs(history.last_at_us[at])))
     }
 }

@@ -106,14 +106,4 @@ impl Visitor<'_> {
             Some(DegradedReason::UnknownUser)
         }
     }
-
-    /// How often and when last the user chose an item.
-    pub(super) fn choice_of(&self, item: u32) -> Option<(u32, TimeUs)> {
-        let at = self
-            .history
-            .items
-            .iter()
-            .position(|&chosen| chosen == item)?;
-        Some((self.history.counts[at], TimeUs(self.history.last_at_us[at])))
-    }
 }

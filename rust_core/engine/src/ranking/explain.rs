@@ -9,88 +9,101 @@
 //! page. |H|·K + N·L byte loads, about 10 us.
 
 use super::{Basis, RankedItem, Reason, Scales};
-use crate::snapshot::{Neighbours, Popular};
+use crate::snapshot::Popular;
 use crate::types::{ItemIdx, Source, Taste, TimeUs};
 
 /// History items that are named one by one.
 const NAMED_ITEMS_MAX: usize = 3;
 
-/// What the scores of a page were made from.
-pub struct Evidence<'a, S, R> {
-    /// The blend.
-    pub scales: &'a Scales,
+/// What the scores of a page were made from. Lists name items by *keys*, the caller's own numbering from 0.
+pub trait Evidence {
+    /// The key of an item.
+    fn key_of(&self, item: ItemIdx) -> u32;
     /// H.
-    pub tastes: &'a [Taste],
-    /// Neighbours of H's items.
-    pub item_neighbours: &'a Neighbours,
-    /// For each similar user the items that were used.
-    pub similar_users: &'a [&'a [u32]],
+    fn tastes(&self) -> &[Taste];
+    /// Keys and similarities of an item's neighbours.
+    fn neighbours_of(&self, item: ItemIdx) -> (&[u32], &[f32]);
+    /// For each similar user the keys of the items that were used.
+    fn items_of_similar_users(&self) -> impl Iterator<Item = &[u32]>;
     /// Each source's score of an item, not normalised.
-    pub scores_of: S,
+    fn scores_of(&self, item: ItemIdx) -> [f32; Source::ALL.len()];
     /// How often and when last the user chose an item.
-    pub repeat_of: R,
+    fn choice_of(&self, item: ItemIdx) -> Option<(u32, TimeUs)>;
 }
 
-/// Slot on the page by item; 0 is none, so that a page has at most 255 items.
+/// Slot on the page by key; 0 is none, so that a page has at most 255 items.
 #[derive(Debug, Default)]
 pub struct ItemSlots {
     slots: Vec<u8>,
 }
 
-/// Fills in the reasons of every item of a page.
-pub fn explain<S, R>(
+impl ItemSlots {
+    fn of(&self, key: u32) -> Option<usize> {
+        let slot = self.slots.get(key as usize).copied().unwrap_or(0);
+        usize::from(slot).checked_sub(1)
+    }
+
+    fn set(&mut self, key: u32, slot: u8) {
+        if let Some(place) = self.slots.get_mut(key as usize) {
+            *place = slot;
+        }
+    }
+}
+
+/// Fills in the reasons of every item of a page; keys are below `key_count`.
+pub fn explain(
     page: &mut [RankedItem],
-    evidence: &Evidence<S, R>,
+    scales: &Scales,
+    evidence: &impl Evidence,
     slots: &mut ItemSlots,
-    item_count: usize,
-) where
-    S: Fn(u32) -> [f32; Source::ALL.len()],
-    R: Fn(u32) -> Option<(u32, TimeUs)>,
-{
-    slots.slots.resize(item_count, 0);
-    for (slot, item) in (1..=u8::MAX).zip(page.iter()) {
-        slots.slots[item.item.at()] = slot;
+    key_count: usize,
+) {
+    slots.slots.resize(key_count, 0);
+    for (slot, ranked) in (1..=u8::MAX).zip(page.iter()) {
+        slots.set(evidence.key_of(ranked.item), slot);
     }
-    let mut parts_of = similar_items(page.len(), evidence, slots);
-    let user_counts = similar_users(page.len(), evidence, slots);
-    for item in page.iter() {
-        slots.slots[item.item.at()] = 0;
+    let mut parts_of = similar_items(page.len(), scales, evidence, slots);
+    let user_counts = similar_users(page.len(), scales, evidence, slots);
+    for ranked in page.iter() {
+        slots.set(evidence.key_of(ranked.item), 0);
     }
-    for (at, item) in page.iter_mut().enumerate() {
-        item.reasons = named_and_other(&mut parts_of[at]);
-        add_sources(item, user_counts[at], evidence);
-        item.reasons.retain(|reason| reason.contribution > 0.0);
-        item.reasons
+    for (at, ranked) in page.iter_mut().enumerate() {
+        ranked.reasons = named_and_other(&mut parts_of[at]);
+        add_sources(ranked, user_counts[at], scales, evidence);
+        ranked.reasons.retain(|reason| reason.contribution > 0.0);
+        ranked
+            .reasons
             .sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
     }
 }
 
 /// For each item of the page its similar items, in the order of H.
-fn similar_items<S, R>(
+fn similar_items(
     page_size: usize,
-    evidence: &Evidence<S, R>,
+    scales: &Scales,
+    evidence: &impl Evidence,
     slots: &ItemSlots,
 ) -> Vec<Vec<Reason>> {
     let mut parts_of = vec![Vec::new(); page_size];
-    if evidence.scales.weights[Source::ItemKnn as usize] == 0.0 {
+    if scales.weights[Source::ItemKnn as usize] == 0.0 {
         return parts_of;
     }
-    for taste in evidence.tastes {
-        let (neighbours, similarities) = evidence.item_neighbours.of(taste.item as usize);
-        for (&neighbour, &similarity) in neighbours.iter().zip(similarities) {
-            let slot = slots.slots[neighbour as usize];
-            if slot == 0 {
+    for taste in evidence.tastes() {
+        let item = ItemIdx(taste.item);
+        let (keys, similarities) = evidence.neighbours_of(item);
+        for (&key, &similarity) in keys.iter().zip(similarities) {
+            let Some(slot) = slots.of(key) else {
                 continue;
-            }
-            let score = taste.weight * similarity;
-            let contribution = evidence.scales.contribution(Source::ItemKnn, score);
+            };
+            let contribution = scales.contribution(Source::ItemKnn, taste.weight * similarity);
             if contribution > 0.0 {
+                let is_in_cart = taste.is_in_cart;
                 let basis = Basis::BecauseOfItem {
-                    item: ItemIdx(taste.item),
+                    item,
                     similarity,
-                    is_in_cart: taste.is_in_cart,
+                    is_in_cart,
                 };
-                parts_of[usize::from(slot) - 1].push(Reason {
+                parts_of[slot].push(Reason {
                     contribution,
                     basis,
                 });
@@ -101,12 +114,18 @@ fn similar_items<S, R>(
 }
 
 /// For each item of the page how many similar users chose it.
-fn similar_users<S, R>(page_size: usize, evidence: &Evidence<S, R>, slots: &ItemSlots) -> Vec<u32> {
+fn similar_users(
+    page_size: usize,
+    scales: &Scales,
+    evidence: &impl Evidence,
+    slots: &ItemSlots,
+) -> Vec<u32> {
     let mut counts = vec![0; page_size];
-    for item in evidence.similar_users.iter().copied().flatten() {
-        let slot = slots.slots[*item as usize];
-        if slot != 0 {
-            counts[usize::from(slot) - 1] += 1;
+    if scales.weights[Source::UserKnn as usize] > 0.0 {
+        for &key in evidence.items_of_similar_users().flatten() {
+            if let Some(slot) = slots.of(key) {
+                counts[slot] += 1;
+            }
         }
     }
     counts
@@ -134,23 +153,22 @@ fn named_and_other(parts: &mut [Reason]) -> Vec<Reason> {
     reasons
 }
 
-fn add_sources<S, R>(item: &mut RankedItem, user_count: u32, evidence: &Evidence<S, R>)
-where
-    S: Fn(u32) -> [f32; Source::ALL.len()],
-    R: Fn(u32) -> Option<(u32, TimeUs)>,
-{
-    let scores = (evidence.scores_of)(item.item.0);
+fn add_sources(
+    ranked: &mut RankedItem,
+    user_count: u32,
+    scales: &Scales,
+    evidence: &impl Evidence,
+) {
+    let scores = evidence.scores_of(ranked.item);
     let mut add = |source: Source, basis: Basis| {
-        let contribution = evidence
-            .scales
-            .contribution(source, scores[source as usize]);
-        item.reasons.push(Reason {
+        let contribution = scales.contribution(source, scores[source as usize]);
+        ranked.reasons.push(Reason {
             contribution,
             basis,
         });
     };
     add(Source::UserKnn, Basis::SimilarUsers { user_count });
-    if let Some((event_count, last_event_at)) = (evidence.repeat_of)(item.item.0) {
+    if let Some((event_count, last_event_at)) = evidence.choice_of(ranked.item) {
         add(
             Source::Repeat,
             Basis::ChosenBefore {
