@@ -60,7 +60,8 @@ def test_the_marketplace(tmp_path: Path) -> None:
     )
     items = write(
         tmp_path / "items.csv",
-        "id,name,path,price,in_stock\nnear,Near thing,Home > Small,9.99,yes\nfar,Far thing,Garden,5,no\nfar,Far,Garden,x,no\n",
+        "id,name,path,price,in_stock\nnear,Near thing,Home > Small,9.99,yes\n"
+        "far,Far thing,Garden,5,no\nfar,Far,Garden,x,no\n",
     )
     report = run(tmp_path, "marketplace", [views, orders], [items])
     assert report.event_counts.refused == {"MISSING_USER": 1}
@@ -84,7 +85,8 @@ def test_the_marketplace(tmp_path: Path) -> None:
 
 
 def test_order_headers_and_lines(tmp_path: Path) -> None:
-    orders = "Nummer;Kunde;Datum;Uhrzeit;Status\n1;K1;31.12.2023;23:59;bezahlt\n1;K1;31.12.2023;23:59;bezahlt\n2;K2;15.07.2023;08:00;storniert\n"
+    orders = "Nummer;Kunde;Datum;Uhrzeit;Status\n1;K1;31.12.2023;23:59;bezahlt\n"
+    orders += "1;K1;31.12.2023;23:59;bezahlt\n2;K2;15.07.2023;08:00;storniert\n"
     write(tmp_path / "bestellungen.csv", orders.encode("cp1252"))
     lines = (
         "Bestellung;Artikel;Menge;Einzelpreis\n1;Käse;2;1.234,50 €\n1;Brot;-1;2,5\n2;Wein;1;9\n3;Wurst;1;3\n"

@@ -1,4 +1,4 @@
-"""Mappings that come with promosvc: on small files of the same shape always, on the real ones where they are."""
+"""Shipped mappings: on small files of the same shape always, on the real ones where they are."""
 
 import gzip
 import os
@@ -124,7 +124,8 @@ def test_online_retail(tmp_path: Path) -> None:
     assert (report.event_counts.skipped, report.event_counts.refused) == (1, {"MISSING_USER": 1})
     found = rows(
         tmp_path,
-        "select event_name, user_id, item_id, event_at::varchar, quantity, amount_minor from events order by 1",
+        "select event_name, user_id, item_id, event_at::varchar, quantity, amount_minor"
+        " from events order by 1",
     )
     assert found == [
         ("purchase", "17850", "85123A", "2011-07-01 08:00:00", 6.0, 1530),
@@ -133,7 +134,8 @@ def test_online_retail(tmp_path: Path) -> None:
 
 
 def test_taobao(tmp_path: Path) -> None:
-    text = b"1,2,3,pv,1511544070\n1,2,3,cart,1511544071\n1,2,3,fav,1511544072\n1,2,3,buy,1511544073\n1,2,3,pv,1\n"
+    text = b"1,2,3,pv,1511544070\n1,2,3,cart,1511544071\n"
+    text += b"1,2,3,fav,1511544072\n1,2,3,buy,1511544073\n1,2,3,pv,1\n"
     report = run(tmp_path, "taobao-events", [write(tmp_path / "user_behavior.csv.gz", gzip.compress(text))])
     assert report.event_counts.refused == {"IMPOSSIBLE_TIME": 1}
     assert list(report.event_names) == ["add_to_cart", "add_to_wishlist", "purchase", "view_item"]
@@ -145,8 +147,10 @@ def test_movielens(tmp_path: Path) -> None:
         tmp_path / "ml-100k.inter",
         "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n",
     )
-    films = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n242\tKolya\t1996\tComedy Drama\n"
-    people = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n196\t49\tM\twriter\t55105\n"
+    films = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+    films += "242\tKolya\t1996\tComedy Drama\n"
+    people = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
+    people += "196\t49\tM\twriter\t55105\n"
     run(
         tmp_path,
         "movielens-100k",

@@ -54,6 +54,8 @@ def open_database(
     connection = _connect(path, is_read_only, WAIT_SECONDS if wait_seconds is None else wait_seconds)
     try:
         connection.execute("set TimeZone = 'UTC'")
+        # DuckDB would draw a bar of its own over ours.
+        connection.execute("set enable_progress_bar = false")
         if not is_read_only:
             # Many cores share the limit: each thread of a hash table or sort needs room of its own.
             connection.execute(f"set temp_directory = {literal(str(path) + '.tmp')}")
@@ -65,8 +67,10 @@ def open_database(
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of `docs/events-schema.md` that are not there yet."""
+    # Ids are mostly digits of a hash: trying to compress them costs a tenth of an import and halves little.
+    special = {"event_id": " using compression uncompressed"}
     events = ", ".join(
-        f"{name} {kind}{' not null' if name in EVENT_COLUMNS_REQUIRED else ''}"
+        f"{name} {kind}{' not null' if name in EVENT_COLUMNS_REQUIRED else ''}{special.get(name, '')}"
         for name, kind in EVENT_COLUMNS.items()
     )
     items = ", ".join(

@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping as Dictionary
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from promosvc import frames
 from promosvc.events.importer import Progress, run
 from promosvc.events.mapping import Mapping
 from promosvc.events.plan import FAMILIES, Source
 from promosvc.events.report import ImportReport
 from promosvc.events.toml import refuse
 
+if TYPE_CHECKING:
+    from promosvc.frames import ArrowStreamExportable
+
 
 def import_frame(
     database: Path | str,
-    frame: frames.ArrowStreamExportable,
+    frame: ArrowStreamExportable,
     mapping: Mapping | Dictionary[str, Any],
     *,
     family: str = "events",
@@ -33,6 +35,9 @@ def import_frame(
     `{"user_id": "customer", "event_name": {"value": "purchase"}, ...}`, for which `source` and
     `currency` stand beside. `label` names the frame in quarantine and report.
     """
+    # pyarrow takes a tenth of a second to load, which an import of files need not pay.
+    from promosvc import frames
+
     if family not in FAMILIES:
         raise refuse("family", f"{family!r} is not one of {', '.join(FAMILIES)}", value=family)
     if not isinstance(mapping, Mapping):
