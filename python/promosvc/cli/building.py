@@ -11,6 +11,7 @@ from promosvc.cli.failing import failing_by_name
 from promosvc.cli.options import config_option, data_option, json_option
 from promosvc.cli.progress import progress
 from promosvc.config.load import parse_time
+from promosvc.errors import ConfigError
 
 
 def time_option(
@@ -22,7 +23,10 @@ def time_option(
     if value is None:
         return None
     text = f"{value}T00:00:00Z" if len(value) == len("2018-01-01") else value
-    return parse_time(text, f"--{parameter.name}")
+    try:
+        return parse_time(text, f"--{parameter.name}")
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
