@@ -78,7 +78,10 @@ def _learn(loaded: Config) -> None:
     from promosvc import pipeline
 
     with progress() as show:
-        imported = pipeline.import_completejourney(loaded.data.database, progress=show)
+        imported = pipeline.import_completejourney(
+            loaded.data.database,
+            progress=lambda stage: show(stage.name, stage.rows_done, stage.rows_total),
+        )
     click.echo(imported.text())
     with progress() as show:
         built = pipeline.build(loaded.data.database, loaded.data.snapshots, progress=show)

@@ -93,7 +93,9 @@ def import_(
         else:
             report = pipeline.import_files(
                 loaded.data.database,
-                pipeline.Mapping.shipped(source) if source else pipeline.Mapping.load(mapping_file),
+                pipeline.Mapping.load(mapping_file)
+                if mapping_file
+                else pipeline.Mapping.shipped(str(source)),
                 event_files,
                 item_files,
                 user_files,
