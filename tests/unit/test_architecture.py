@@ -23,7 +23,7 @@ PYTHON_ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "models": (OPEN_TO_ALL | {"_core"}, {"numpy"}),
     "evaluation": (OPEN_TO_ALL | {"_core"}, {"numpy", "pyarrow"}),
     "snapshot": (OPEN_TO_ALL | {"_core"}, {"numpy", "pyarrow"}),
-    "serving": (OPEN_TO_ALL | {"_core", "v1"}, {"grpc", "grpc_reflection"}),
+    "serving": (OPEN_TO_ALL | {"_core", "v1"}, {"grpc"}),
     "client": (OPEN_TO_ALL | {"v1"}, {"grpc", "google"}),
     "pipeline": (
         OPEN_TO_ALL | {"_core", "events", "features", "models", "evaluation", "snapshot"},

@@ -1,16 +1,15 @@
 """The grpcio door: a grpc.aio server that hands bytes to the same engine as the native one.
 
-It decodes nothing: requests and answers cross as bytes, so that both doors answer the same bytes.
-grpcio words the texts of an oversize message and of a passed deadline itself.
+It decodes nothing: requests and answers cross as bytes, so that both doors answer the same bytes. Health and
+reflection come through the same call. grpcio words the texts of an oversize message and of a passed deadline itself.
 """
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 import grpc
-from grpc_reflection.v1alpha import reflection
 
 from promosvc._core import Door
 from promosvc.config import ServerConfig
@@ -19,20 +18,24 @@ from promosvc.v1 import admin_service_pb2, promo_service_pb2
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 CODES = {code.value[0]: code for code in grpc.StatusCode}
-METHODS = [
-    f"/{service.full_name}/{method.name}"
-    for descriptor in (promo_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
-    for service in descriptor.services_by_name.values()
-    for method in service.methods
-] + ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List"]
-
-REFLECTED = [
-    promo_service_pb2.DESCRIPTOR.services_by_name["PromoService"].full_name,
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
-    reflection.SERVICE_NAME,
+UNARY_METHODS = [
+    *(
+        f"/{service.full_name}/{method.name}"
+        for descriptor in (promo_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
+        for service in descriptor.services_by_name.values()
+        for method in service.methods
+    ),
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
 ]
+WATCH_METHOD = "/grpc.health.v1.Health/Watch"
+REFLECTION_METHODS = [
+    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
+]
+# How often a watched health is looked at: as often as the server looks for a new snapshot.
+WATCH_SECONDS = 1.0
+
 Answer = TypeVar("Answer")
-Behaviour = Callable[[bytes, "grpc.aio.ServicerContext"], Awaitable[bytes]]
 
 
 class GrpcioServer:
@@ -66,6 +69,7 @@ class GrpcioServer:
         """Stop after at most `grace_seconds`; grpcio does not tell whether calls were cut."""
         if self._server is None:
             return True
+        self._door.drain()
         self._wait(self._server.stop(grace_seconds))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -86,10 +90,6 @@ class GrpcioServer:
             ]
         )
         server.add_generic_rpc_handlers((_Handlers(self._door),))
-        names = sorted({method.split("/")[1] for method in METHODS} | {reflection.SERVICE_NAME})
-        reflection.enable_server_reflection(
-            [name for name in names if not name.startswith("grpc.health")], server
-        )
         try:
             port = server.add_insecure_port(f"{host}:{self._config.port}")
         except RuntimeError as error:
@@ -108,27 +108,56 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # reason: grpc h
 
     def __init__(self, door: Door) -> None:
         self._handlers = {
-            method: grpc.unary_unary_rpc_method_handler(_behaviour(door, method)) for method in METHODS
+            **{method: _unary(door, method) for method in UNARY_METHODS},
+            **{method: _stream(door, method) for method in REFLECTION_METHODS},
+            WATCH_METHOD: _watch(door),
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._handlers.get(handler_call_details.method)
 
 
-def _behaviour(door: Door, method: str) -> Behaviour:
-    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        metadata = [
-            (key, value.encode() if isinstance(value, str) else value)
-            for key, value in context.invocation_metadata() or ()
-        ]
-        code, message, trailing, response = door.call(method, request, metadata, context.time_remaining())
-        if code == 0:
-            if trailing:
-                context.set_trailing_metadata(trailing)
-            return response
-        await context.abort(
-            CODES[code], message, tuple((k, v if k.endswith("-bin") else v.decode()) for k, v in trailing)
-        )
-        raise AssertionError("abort raises")
+async def _call(door: Door, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    metadata = [
+        (key, value.encode() if isinstance(value, str) else value)
+        for key, value in context.invocation_metadata() or ()
+    ]
+    code, message, trailing, response = door.call(method, request, metadata, context.time_remaining())
+    if code != 0:
+        details = tuple((key, value if key.endswith("-bin") else value.decode()) for key, value in trailing)
+        await context.abort(CODES[code], message, details)
+    return response
 
-    return behaviour
+
+def _unary(door: Door, method: str) -> grpc.RpcMethodHandler:
+    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        return await _call(door, method, request, context)
+
+    return grpc.unary_unary_rpc_method_handler(behaviour)
+
+
+def _stream(door: Door, method: str) -> grpc.RpcMethodHandler:
+    """A stream of which each message is answered by one message."""
+
+    async def behaviour(
+        requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield await _call(door, method, request, context)
+
+    return grpc.stream_stream_rpc_method_handler(behaviour)
+
+
+def _watch(door: Door) -> grpc.RpcMethodHandler:
+    """Health as it is, and again each time that it changes, until the caller has enough."""
+
+    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        told = None
+        while True:
+            now = await _call(door, WATCH_METHOD, request, context)
+            if now != told:
+                told = now
+                yield now
+            await asyncio.sleep(WATCH_SECONDS)
+
+    return grpc.unary_stream_rpc_method_handler(behaviour)
