@@ -261,3 +261,31 @@ def test_a_passed_deadline_is_deadline_exceeded(doors: tuple[grpc.Channel, grpc.
         with pytest.raises(grpc.RpcError) as failed:
             channel.unary_unary(RECOMMEND)(GOOD["known user"], timeout=0.0)
         assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("method", ["Check", "List"])
+def test_both_doors_say_that_they_serve(doors: tuple[grpc.Channel, grpc.Channel], method: str) -> None:
+    outcome = both(doors, f"/grpc.health.v1.Health/{method}", b"")
+    assert outcome.code == "OK"
+    assert outcome.body
+
+
+def test_both_doors_show_a_watcher_their_health(doors: tuple[grpc.Channel, grpc.Channel]) -> None:
+    first = []
+    for channel in doors:
+        watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=10)
+        first.append(next(watching))
+        watching.cancel()
+    assert first == [b"\x08\x01"] * 2
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_both_doors_reflect_alike(doors: tuple[grpc.Channel, grpc.Channel], version: str) -> None:
+    method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    # list_services, and file_containing_symbol of a message, of an error detail and of nothing.
+    symbols = [b"promosvc.v1.RecommendRequest", b"google.rpc.ErrorInfo", b"no.such.Thing"]
+    requests = [b"\x3a\x01*", *(b"\x22" + bytes([len(symbol)]) + symbol for symbol in symbols)]
+    answers = [list(channel.stream_stream(method)(iter(requests), timeout=10)) for channel in doors]
+    assert len(answers[0]) == len(requests)
+    assert answers[0] == answers[1]
+    assert b"promosvc.v1.PromoService" in answers[0][0]
