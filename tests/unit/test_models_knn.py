@@ -138,7 +138,7 @@ def test_item_knn_equals_numpy(prediction: str, neighbourhood: str) -> None:
     if prediction == "normalised":
         reach = (ratings > 0) @ similarities
         expected = np.divide(expected, reach, out=np.full_like(reach, -1), where=reach > 0)
-    model = ItemKNN(top_n=8, prediction=prediction, neighbourhood=neighbourhood).fit(
+    model = ItemKNN(top_n=8, shrinkage=0, prediction=prediction, neighbourhood=neighbourhood).fit(
         *sparse(ratings), n_items=60
     )
     indptr, items, scores = model.recommend(*sparse(ratings), top_k=10)

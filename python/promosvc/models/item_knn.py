@@ -35,7 +35,8 @@ class ItemKNN:
         bm25_b: Length normalisation of BM25.
         threads: 0 is one for each core. The result does not depend on it.
 
-    The defaults were chosen on MovieLens-100k with seeds that no report uses (`bench/accuracy.py`).
+    The defaults were chosen on MovieLens-100k with seeds that no report uses (`bench/accuracy.py`), the
+    shrinkage also on Amazon Beauty's validation items (nDCG@10 .0553 with 20, .0466 without, at `top_n` 100).
 
     >>> import numpy as np
     >>> indptr, indices = np.array([0, 2, 4]), np.array([0, 1, 1, 2], dtype=np.uint32)
@@ -49,7 +50,7 @@ class ItemKNN:
         similarity: str = "cosine",
         *,
         top_n: int = 200,
-        shrinkage: float = 0.0,
+        shrinkage: float = 20.0,
         neighbourhood: str = "of_target",
         row_max: int = 1000,
         prediction: str = "weighted_sum",

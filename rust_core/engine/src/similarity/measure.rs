@@ -89,7 +89,9 @@ impl Similarity {
     pub(super) fn column_size(self, shrinkage: f32, values: &[f32]) -> f32 {
         match self {
             Similarity::Linear | Similarity::Bm25(_) => 1.0,
-            Similarity::Jaccard => values.len() as f32,
+            // An empty column meets dot products of 0 only; sizes are chosen so that 0/0 cannot come up.
+            Similarity::Jaccard => values.len().max(1) as f32,
+            Similarity::Cosine if values.is_empty() => 0.0,
             Similarity::Cosine => {
                 let squares: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
                 let norm = squares.sqrt();

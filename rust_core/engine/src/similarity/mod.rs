@@ -5,14 +5,16 @@
 //! the same problem on the transpose.
 //!
 //! **Stages**, one file each: [`matrix`] checks the input and turns it; [`measure`] weighs values and finishes a dot
-//! product into a similarity; [`neighbours`] makes all dot products of one column at a time; [`select`] keeps the best.
+//! product into a similarity; [`neighbours`] makes all dot products of one column at a time; `scan` finishes them; [`select`] keeps
+//! the best.
 //! [`product`] turns neighbours into predictions, [`textbook`] is the compatibility mode. `reference` is the slow twin
 //! that defines them all: dense loops, full sort.
 //!
 //! **Cost.** One multiply-add for each pair of interactions of one user: Σ_u n_u². 25,000 users with 42 interactions each,
-//! skewed, make about 90 million, at 1 to 1.5 cycles each when the 60 KB accumulator of a row stays in the second cache:
-//! .05 s. Reading every accumulator once is 15,000² · 4 bytes = .9 GB from cache, .03 s. Choosing 100 out of a
-//! row takes about 3 µs if almost nothing below the hundredth is looked at twice, .05 s for all rows.
+//! skewed, make 105 million: .08 s at two cycles each if their operands are there, which is why cells are fetched ahead and
+//! the 60 KB accumulator of a row stays in the second cache. Reading every accumulator twice is 15,000² · 8 bytes = 1.8 GB from
+//! that cache, .03 s. Choosing 100 out of a row takes about 3 µs if almost nothing below the hundredth is looked at
+//! twice, .05 s for all rows. Measured on one core: about .25 s, of which two thirds are adds that wait for memory.
 //!
 //! **The trade-off.** s(i, j) = s(j, i), so half of the multiply-adds could be saved. Handing the other half over to
 //! its row costs a cache miss for each candidate (about 500 a row before its threshold settles), more than the adds that it
@@ -25,9 +27,11 @@
 pub mod matrix;
 pub mod measure;
 pub mod neighbours;
+mod prefetch;
 pub mod product;
 #[cfg(test)]
 mod reference;
+mod scan;
 pub mod select;
 pub mod textbook;
 

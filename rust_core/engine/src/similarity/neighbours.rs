@@ -2,7 +2,7 @@
 //!
 //! For column i and each of its users u: `accumulator[j] += x_ui * x_uj` over the items j of u. Then the accumulator is
 //! finished into similarities and the best are kept. Two ways to read it back:
-//! - *scan*, when i meets a good part of all columns: the maximum of each block of 32 is found with the finishing pass, the
+//! - *scan*, when i meets a good part of all columns: the maximum of each block of 32 is found while finishing, the
 //!   `top_n`-th largest maximum is a floor that at least `top_n` scores reach, and only blocks that reach it are looked into;
 //! - *touched list*, when i meets few: the positions that left 0 are noted as they do.
 //!
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Error, Result};
 use crate::similarity::matrix::{Csr, CsrView};
 use crate::similarity::measure::{Finish, Similarity};
+use crate::similarity::prefetch::prefetch;
+use crate::similarity::scan::{BLOCK, finish_blocks};
 use crate::similarity::select::{TopN, pack};
 use crate::similarity::wrong;
 
@@ -24,8 +26,8 @@ pub const THREADS_MAX: usize = 1_024;
 
 /// Rows that a thread takes at once: enough to make the counter cheap, few enough to share out the last ones.
 const ROWS_AT_ONCE: usize = 16;
-/// Accumulators whose maximum is kept together: two cache lines.
-const BLOCK: usize = 32;
+/// Users whose cells are fetched ahead: two take about as long to add up as the third cache takes to answer.
+const ROWS_AHEAD: usize = 3;
 /// A row that makes fewer multiply-adds than one in this many columns is read back by its touched list: noting a position costs
 /// about as much as scanning eight.
 const SCAN_SHARE: usize = 8;
@@ -154,8 +156,10 @@ fn all_pairs(mut columns: Csr, rows: usize, options: &NeighbourOptions) -> Resul
 struct Problem {
     /// X': users and values of each rank.
     by_rank: Csr,
-    /// X: ranks and values of each user, ranks ascending.
-    by_row: Csr,
+    /// X: where each user's cells begin.
+    row_starts: Vec<usize>,
+    /// X: cells of each user, ranks ascending. Rank and value lie side by side: one stream to fetch.
+    cells: Vec<Cell>,
     /// The caller's index of each rank.
     original: Vec<u32>,
     /// What [`Finish`] needs of each rank.
@@ -189,8 +193,10 @@ impl Problem {
                 options.similarity.column_size(options.shrinkage, values)
             })
             .collect();
+        let (row_starts, cells) = cells_by_row(&by_rank, rows);
         Self {
-            by_row: turn(&by_rank, rows),
+            row_starts,
+            cells,
             by_rank,
             original,
             sizes,
@@ -200,32 +206,42 @@ impl Problem {
     }
 }
 
-/// The transpose of a matrix whose indices are below `columns`.
-fn turn(matrix: &Csr, columns: usize) -> Csr {
-    let mut indptr = vec![0_i64; columns + 1];
-    for &column in &matrix.indices {
-        indptr[column as usize + 1] += 1;
+impl Problem {
+    fn row(&self, row: u32) -> &[Cell] {
+        &self.cells[self.row_starts[row as usize]..self.row_starts[row as usize + 1]]
     }
-    for at in 0..columns {
-        indptr[at + 1] += indptr[at];
+}
+
+/// One cell of X.
+#[derive(Clone, Copy, Default)]
+struct Cell {
+    rank: u32,
+    value: f32,
+}
+
+/// The transpose of `by_rank`: where rows begin, and their cells.
+fn cells_by_row(by_rank: &Csr, rows: usize) -> (Vec<usize>, Vec<Cell>) {
+    let mut starts = vec![0_usize; rows + 1];
+    for &row in &by_rank.indices {
+        starts[row as usize + 1] += 1;
     }
-    let mut next = indptr.clone();
-    let mut indices = vec![0_u32; matrix.indices.len()];
-    let mut data = vec![0.0_f32; matrix.data.len()];
-    for row in 0..matrix.rows() {
-        let (row_columns, values) = matrix.row(row);
-        for (&column, &value) in row_columns.iter().zip(values) {
-            let at = next[column as usize] as usize;
-            indices[at] = row as u32;
-            data[at] = value;
-            next[column as usize] += 1;
+    for at in 0..rows {
+        starts[at + 1] += starts[at];
+    }
+    let mut next = starts.clone();
+    let mut cells = vec![Cell::default(); by_rank.indices.len()];
+    for rank in 0..by_rank.rows() {
+        let (row_indices, values) = by_rank.row(rank);
+        for (&row, &value) in row_indices.iter().zip(values) {
+            let at = &mut next[row as usize];
+            cells[*at] = Cell {
+                rank: rank as u32,
+                value,
+            };
+            *at += 1;
         }
     }
-    Csr {
-        indptr,
-        indices,
-        data,
-    }
+    (starts, cells)
 }
 
 /// Rows that one thread has found, in the order in which it found them.
@@ -365,10 +381,7 @@ impl<'a> Worker<'a> {
     fn find(&mut self, rank: usize) {
         let problem = self.problem;
         let (rows, _) = problem.by_rank.row(rank);
-        let adds: usize = rows
-            .iter()
-            .map(|&row| problem.by_row.row(row as usize).0.len())
-            .sum();
+        let adds: usize = rows.iter().map(|&row| problem.row(row).len()).sum();
         if problem.needs_count || adds < self.dots.len() / SCAN_SHARE {
             self.add_up_noting(rank);
             self.read_touched(rank);
@@ -383,9 +396,11 @@ impl<'a> Worker<'a> {
         let problem = self.problem;
         let (rows, weights) = problem.by_rank.row(rank);
         let dots = self.dots.as_mut_slice();
-        for (&row, &weight) in rows.iter().zip(weights) {
-            let (ranks, values) = problem.by_row.row(row as usize);
-            for (&other, &value) in ranks.iter().zip(values) {
+        for (at, (&row, &weight)) in rows.iter().zip(weights).enumerate() {
+            if let Some(&later) = rows.get(at + ROWS_AHEAD) {
+                prefetch(problem.row(later));
+            }
+            for &Cell { rank: other, value } in problem.row(row) {
                 dots[other as usize] += weight * value;
             }
         }
@@ -395,8 +410,7 @@ impl<'a> Worker<'a> {
         let problem = self.problem;
         let (rows, weights) = problem.by_rank.row(rank);
         for (&row, &weight) in rows.iter().zip(weights) {
-            let (ranks, values) = problem.by_row.row(row as usize);
-            for (&other, &value) in ranks.iter().zip(values) {
+            for &Cell { rank: other, value } in problem.row(row) {
                 let dot = &mut self.dots[other as usize];
                 if *dot == 0.0 {
                     self.touched.push(other);
@@ -427,37 +441,16 @@ impl<'a> Worker<'a> {
 
     fn read_all(&mut self, rank: usize) {
         let size = self.sizes[rank];
-        // One loop for each formula, so that each becomes straight vector code.
-        match self.problem.finish {
-            Finish::Plain => self.finish_blocks(|dot, _| dot),
-            Finish::Unit => self.finish_blocks(|dot, other| dot * (size * other)),
-            Finish::Norms(_) | Finish::Union(_) | Finish::Counted(_) => {
-                let finish = self.problem.finish;
-                self.finish_blocks(|dot, other| finish.similarity(dot, 0.0, size, other));
-            }
-        }
+        let finish = self.problem.finish;
+        finish_blocks(
+            finish,
+            size,
+            &mut self.dots,
+            &self.sizes,
+            &mut self.block_best,
+        );
         self.offer_blocks();
         self.dots.fill(0.0);
-    }
-
-    fn finish_blocks(&mut self, similarity: impl Fn(f32, f32) -> f32) {
-        let blocks = self.dots.chunks_exact_mut(BLOCK);
-        let sizes = self.sizes.chunks_exact(BLOCK);
-        for ((block, sizes), best) in blocks.zip(sizes).zip(&mut self.block_best) {
-            let mut lanes = [0.0_f32; 8];
-            for (dots, sizes) in block.chunks_exact_mut(8).zip(sizes.chunks_exact(8)) {
-                for lane in 0..8 {
-                    let finished = similarity(dots[lane], sizes[lane]);
-                    dots[lane] = finished;
-                    lanes[lane] = if finished > lanes[lane] {
-                        finished
-                    } else {
-                        lanes[lane]
-                    };
-                }
-            }
-            *best = lanes.iter().copied().fold(0.0, f32::max);
-        }
     }
 
     fn offer_blocks(&mut self) {
