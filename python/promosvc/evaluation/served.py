@@ -18,10 +18,30 @@ USERS_AT_ONCE = 500
 class ServedEngine(Protocol):
     """What `_core.Engine` offers to evaluation."""
 
-    def recommend(self, users: pa.Table, **options: Any) -> Any:
+    def recommend(
+        self,
+        users: pa.Table,
+        *,
+        page_size: int,
+        hide_seen: bool,
+        seen_event_names: list[str],
+        sources: list[str],
+        weights: dict[str, float] | None,
+        category_cap: int,
+        now_us: int,
+    ) -> Any:
         """Ranked items of each user."""
 
-    def source_scores(self, users: pa.Table, **options: Any) -> Any:
+    def source_scores(
+        self,
+        users: pa.Table,
+        *,
+        hide_seen: bool,
+        seen_event_names: list[str],
+        sources: list[str],
+        candidates: int,
+        now_us: int,
+    ) -> Any:
         """Normalised scores of every source for each user's candidates."""
 
 

@@ -183,5 +183,5 @@ fn decode_strings(name: &str, column: &str, stream: FFI_ArrowArrayStream) -> Res
 }
 
 fn malformed(name: &str, what: &str) -> Error {
-    wrong(name, "MALFORMED_ARROW", what.to_owned())
+    wrong(name, "MALFORMED_ARROW", what)
 }
