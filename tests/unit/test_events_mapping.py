@@ -6,7 +6,7 @@ import pytest
 from events_helpers import PLAIN, import_text, write
 
 from promosvc.errors import MappingError, NotFoundError
-from promosvc.events import Mapping
+from promosvc.events import Mapping, Stage
 
 COLUMNS = (
     '\n[events.columns]\nevent_name = { value = "purchase" }\nuser_id = "u"\nitem_id = "i"\nevent_at = "t"\n'
@@ -132,6 +132,11 @@ def test_it_is_refused_by_name(text: str, message: str) -> None:
             r"events\[0\]\.where\.U: there is no column 'U' in a\.csv; did you mean 'u'",
         ),
         ("attributes = ['z']\n", "", r"events\[0\]\.attributes\.z: there is no column 'z'"),
+        (
+            "",
+            "order_id = 'purchase'\n",
+            r"order_id: there is no column 'purchase' .* write \{ value = 'purchase' \}",
+        ),
         ("explode = 'z'\n", "", r"events\[0\]\.explode: there is no column 'z'"),
         ("column_names = ['u', 'i']\n", "", r"events\[0\]\.column_names: names 2 columns, .* has 3"),
     ],
@@ -142,6 +147,14 @@ def test_a_column_that_is_not_there_is_refused_by_name(
     path = write(tmp_path / "a.csv", "u,i,t\nann,near,2024-06-01\n")
     with pytest.raises(MappingError, match=message):
         import_text(tmp_path, whole(section, columns), path)
+
+
+def test_a_wrong_column_is_found_before_any_row_is_read(tmp_path: Path) -> None:
+    heard: list[Stage] = []
+    path = write(tmp_path / "a.csv", "u,i,t\nann,near,2024-06-01\n")
+    with pytest.raises(MappingError):
+        import_text(tmp_path, whole(columns="order_id = 'o'\n"), path, progress=heard.append)
+    assert heard == []
 
 
 def test_a_lookup_must_find_one_row(tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_a_cell_may_hold_line_breaks_delimiters_and_quotes(tmp_path: Path) -> No
     assert event(tmp_path, "item_id") == 'a "b"\n,c'
 
 
+def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", f'{HEAD}\n{LINE}\npurchase,"ann,near,2024-06-01\n{LINE}\n')
+    report = import_text(tmp_path, PLAIN, path)
+    assert (report.event_counts.accepted, report.event_counts.refused) == (1, {"MALFORMED_ROW": 1})
+    assert "is a quote not closed?" in report.text()
+    assert import_text(tmp_path, plain("quote = ''"), path).event_counts.rows_read == 3
+
+
 def test_row_numbers_hold_over_many_malformed_rows(tmp_path: Path) -> None:
     lines = [HEAD] + ["x" if number % 3 == 0 else LINE.replace("ann", "") for number in range(1, 3_001)]
     report = import_text(tmp_path, PLAIN, write(tmp_path / "a.csv", "\n".join(lines) + "\n"))

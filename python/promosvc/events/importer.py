@@ -155,6 +155,7 @@ def _import(
 ) -> ImportReport:
     mapping = plan.mapping
     started_at = datetime.datetime.now(datetime.UTC)
+    _check_heads(connection, plan, now)
     total = _read(connection, plan, tell, scratch)
     statements = _check(connection, plan, now)
     _clean(connection, statements, tell, total)
@@ -188,6 +189,28 @@ def _seen_columns(plan: Plan) -> set[str]:
         seen |= {"unit_price_minor" if name == "unit_price" else name for name in job.section.item_rules}
         seen |= {"attributes"} if job.section.item_attributes else set()
     return seen
+
+
+def _check_heads(connection: duckdb.DuckDBPyConnection, plan: Plan, now: datetime.datetime) -> None:
+    """Check the mapping against heads and schemas alone, so that a typo costs no reading of big files."""
+    for job in plan.jobs:
+        if job.source.path is None:
+            continue
+        with _named_section(job.section):
+            own = raw.peek(connection, job.source.path, job.section.file_format, f"head_{job.number}")
+        joined: dict[str, RawTable] = {}
+        for join in job.section.joins:
+            table = plan.mapping.tables[join.table]
+            name = f"head_{job.number}_{len(joined)}"
+            found = raw.peek(connection, plan.tables[join.table], table.file_format, name)
+            if found is not None:
+                joined[join.table] = found
+        if own is None or len(joined) < len(job.section.joins):
+            continue
+        form = job.section.file_format
+        columns = Columns(connection, own, joined, form.explode, form.explode_separator)
+        with _named_section(job.section):
+            _statement(plan.mapping, job, columns, now)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, plan: Plan, tell: Progress, scratch: Path) -> int:

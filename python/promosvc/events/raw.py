@@ -93,6 +93,27 @@ def read(
         ) from error
 
 
+def peek(connection: duckdb.DuckDBPyConnection, path: Path, form: FileFormat, name: str) -> RawTable | None:
+    """Make the table of a file without its rows, to check a mapping by; none where that needs the rows.
+
+    A CSV in UTF-8 tells its columns in its first record, a Parquet file in its schema.
+    """
+    kind = form.of(path)
+    try:
+        if kind == "parquet":
+            return _read_relation(
+                connection, f"(from read_parquet({literal(str(path))}) limit 0)", path.name, name
+            )
+        if kind == "csv" and form.encoding.lower() in _UTF8:
+            columns = _csv_columns(path, form)[1]
+            spec = ", ".join(f"{stored} {kind}" for stored, kind in columns.values()) or "c0 varchar"
+            connection.execute(f"create temp table {name} ({spec})")
+            return RawTable(name, path.name, columns, False, 0, "")
+    except (duckdb.Error, OSError, UnicodeError, EOFError):
+        return None  # read() will say what is wrong with the file
+    return None
+
+
 def read_frame(connection: duckdb.DuckDBPyConnection, frame: Any, label: str, name: str) -> RawTable:
     """Read an Arrow table into the temporary table `name`."""
     # A frame can only be registered or let go while no result is open; fetching closes it.
@@ -117,17 +138,7 @@ def _read_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, form: FileFormat, name: str, scratch: Path
 ) -> RawTable:
     path_read = _as_utf8(path, form, scratch, name)
-    delimiter, header = _header(path_read, form)
-    if form.column_names:
-        if header and len(header) != len(form.column_names):
-            raise refuse(
-                "column_names",
-                f"names {len(form.column_names)} columns,"
-                f" but the first record of {path.name} has {len(header)}",
-                file=path.name,
-            )
-        header = list(form.column_names)
-    columns = {each: (f"c{index}", "VARCHAR") for index, each in enumerate(_unique(header))}
+    delimiter, columns = _csv_columns(path_read, form, path.name)
     if not columns:
         connection.execute(f"create temp table {name} (c0 varchar)")
         return RawTable(name, path.name, {}, False, 0, f"{name}_bad")
@@ -145,6 +156,21 @@ def _read_csv(
         _number_records(connection, name)
     records = _count(connection, name) + bad
     return RawTable(name, path.name, columns, False, records, f"{name}_bad", bad, bad > 0)
+
+
+def _csv_columns(path: Path, form: FileFormat, file: str = "") -> tuple[str, dict[str, tuple[str, str]]]:
+    """The delimiter, and the columns of the first record or of `column_names`."""
+    delimiter, header = _header(path, form)
+    if form.column_names:
+        if header and len(header) != len(form.column_names):
+            raise refuse(
+                "column_names",
+                f"names {len(form.column_names)} columns,"
+                f" but the first record of {file or path.name} has {len(header)}",
+                file=file or path.name,
+            )
+        header = list(form.column_names)
+    return delimiter, {each: (f"c{index}", "VARCHAR") for index, each in enumerate(_unique(header))}
 
 
 def _read_json_lines(

@@ -141,6 +141,10 @@ class ImportReport:
                 f"  e.g. {sample['reason']}: {sample['file']} row {sample['row_number']},"
                 f" {sample['field'] or 'the row'} = {sample['value'] or '(nothing)'}"
             )
+            if sample["reason"] == "MALFORMED_ROW" and "\n" in sample["value"]:
+                lines.append(
+                    "    it spans lines: is a quote not closed? quote = '' reads quotes as any character"
+                )
         lines.append(f"  {self.seconds:.2f} s, {self.rows_per_second:,.0f} rows/s")
         return "\n".join(lines)
 

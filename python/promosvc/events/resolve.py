@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 
+from promosvc.columns import EVENT_NAMES
 from promosvc.events.quoting import identifier, literal
 from promosvc.events.raw import RawTable
 from promosvc.events.toml import did_you_mean, refuse
@@ -68,9 +69,12 @@ class Columns:
         if is_optional:
             return Cell("null::varchar", "VARCHAR")
         known = self.names()
+        hint = did_you_mean(reference, known)
+        if reference in EVENT_NAMES:
+            hint = f"; for a constant write {{ value = {reference!r} }}"
         raise refuse(
             path,
-            f"there is no column {reference!r} in {self.raw.file}{did_you_mean(reference, known)}"
+            f"there is no column {reference!r} in {self.raw.file}{hint}"
             f"; its columns are {', '.join(known) or '(none)'}",
             column=reference,
             file=self.raw.file,
