@@ -22,6 +22,7 @@ def test_each_engine_kind_has_one_class() -> None:
 def test_an_error_carries_reason_field_and_values(kind: type[errors.PromosvcError]) -> None:
     error = kind("page_size is 500; the maximum is 100", field="page_size", metadata={"value": "500"})
     assert isinstance(error, errors.PromosvcError)
-    assert str(error) == "page_size: page_size is 500; the maximum is 100"
+    assert str(error) == "page_size is 500; the maximum is 100"
+    assert error.field == "page_size"
     assert error.reason == kind.default_reason
     assert error.metadata == {"value": "500"}
