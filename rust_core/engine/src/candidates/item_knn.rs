@@ -1,5 +1,6 @@
 //! Items similar to what the user chose and has in the cart.
 
+use super::prefetch::{LISTS_AHEAD, prefetch};
 use super::{HotLists, ScoreBoard};
 use crate::snapshot::Neighbours;
 use crate::types::Taste;
@@ -11,9 +12,19 @@ pub fn add_similar_items(
     item_neighbours: &Neighbours,
     hot_neighbours: &HotLists,
 ) {
-    for taste in tastes {
+    let lists_of = |taste: &Taste| {
         let row = taste.item as usize;
-        let (_, similarities) = item_neighbours.of(row);
-        board.add_weighted(hot_neighbours.of(row), similarities, taste.weight);
+        (hot_neighbours.of(row), item_neighbours.of(row).1)
+    };
+    let ask_for = |taste: &Taste| {
+        let (heats, similarities) = lists_of(taste);
+        prefetch(heats);
+        prefetch(similarities);
+    };
+    tastes.iter().take(LISTS_AHEAD).for_each(ask_for);
+    for (at, taste) in tastes.iter().enumerate() {
+        tastes.get(at + LISTS_AHEAD).into_iter().for_each(ask_for);
+        let (heats, similarities) = lists_of(taste);
+        board.add_weighted(heats, similarities, taste.weight);
     }
 }

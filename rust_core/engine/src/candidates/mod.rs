@@ -19,6 +19,7 @@
 mod hot_order;
 mod item_knn;
 mod popular;
+mod prefetch;
 mod repeat;
 mod score_board;
 mod top_items;

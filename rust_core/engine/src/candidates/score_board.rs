@@ -91,14 +91,6 @@ impl ScoreBoard {
             }
         }
     }
-
-    /// Items that have a score, hottest first.
-    pub fn scored<'a>(&'a self, order: &'a HotOrder) -> impl Iterator<Item = u32> + 'a {
-        let scores = self.blocks.iter().flatten().enumerate();
-        scores
-            .filter(|&(_, &score)| score > 0.0)
-            .map(|(heat, _)| order.item_of(heat as u32))
-    }
 }
 
 fn is_marked(marks: &[u8; GROUP]) -> bool {

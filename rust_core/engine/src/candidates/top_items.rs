@@ -4,7 +4,7 @@ use crate::types::RankKey;
 
 /// Keeps the best of what it is offered.
 ///
-/// Takes up to three times what it keeps and then drops what cannot be among the best, which also gives the
+/// Takes up to twice what it keeps and then drops what cannot be among the best, which also gives the
 /// threshold that most of the later offers fail: O(offers) comparisons, O(log) selections for random
 /// order.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl TopItems {
         let key = RankKey::new(score, item);
         if self.threshold.is_none_or(|threshold| key > threshold) && passes(item) {
             self.keys.push(key);
-            if self.keys.len() >= 3 * self.keep {
+            if self.keys.len() >= 2 * self.keep {
                 self.shrink();
             }
         }

@@ -1,5 +1,6 @@
 //! Items that similar users chose lately.
 
+use super::prefetch::{LISTS_AHEAD, prefetch};
 use super::{HotLists, ScoreBoard};
 use crate::snapshot::{Neighbours, UserKnnBlend};
 use crate::types::UserIdx;
@@ -14,11 +15,15 @@ pub fn add_similar_users(
     settings: &UserKnnBlend,
 ) {
     let (neighbours, similarities) = user_neighbours.of(user.at());
-    let used = neighbours
-        .iter()
-        .zip(similarities)
-        .take(settings.neighbours_max as usize);
-    for (&neighbour, &similarity) in used {
+    let used = neighbours.len().min(settings.neighbours_max as usize);
+    let (neighbours, similarities) = (&neighbours[..used], &similarities[..used]);
+    let ask_for = |&neighbour: &u32| prefetch(hot_newest.of(neighbour as usize));
+    neighbours.iter().take(LISTS_AHEAD).for_each(ask_for);
+    for (at, (&neighbour, &similarity)) in neighbours.iter().zip(similarities).enumerate() {
+        neighbours
+            .get(at + LISTS_AHEAD)
+            .into_iter()
+            .for_each(ask_for);
         board.add_same(hot_newest.of(neighbour as usize), similarity);
     }
 }

@@ -74,19 +74,16 @@ impl<C: Catalogue> ItemFilter<'_, C> {
                 .is_none_or(|wanted| wanted.has(groups.kinds.of(item)))
     }
 
-    /// Calls `visit` with every item that passes, ascending, until it says stop.
-    pub fn visit_all(&self, item_count: usize, mut visit: impl FnMut(u32) -> bool) {
-        let mut visit_passing = |item: u32| !self.passes(item) || visit(item);
+    /// Calls `visit` with every item that passes, in no particular order.
+    pub fn visit_all(&self, item_count: usize, visit: impl FnMut(u32)) {
+        let passes = |&item: &u32| self.passes(item);
         match &self.categories {
-            None => {
-                (0..item_count as u32).all(&mut visit_passing);
-            }
+            None => (0..item_count as u32).filter(passes).for_each(visit),
             Some(wanted) => {
                 // A narrow category is looked up, not searched for.
                 let members = |&group: &u32| self.groups.categories.members(group);
-                let mut items: Vec<u32> = wanted.groups.iter().flat_map(members).copied().collect();
-                items.sort_unstable();
-                items.into_iter().all(visit_passing);
+                let items = wanted.groups.iter().flat_map(members).copied();
+                items.filter(passes).for_each(visit);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::sources::Sources;
 use super::visitor::meet;
 use crate::decision::{RecommendRequest, Recommendation, ShortfallReason};
 use crate::eligibility::{ItemFilter, RequestedGroups};
-use crate::ranking::{self, RankedItem};
+use crate::ranking::{self, CategoryCounts, RankedItem};
 use crate::snapshot::Snapshot;
 use crate::types::{ItemIdx, ItemSet, RankKey, Source, TimeUs};
 
@@ -30,7 +30,14 @@ pub(super) fn recommend(
     let filter = filter_of(prepared, request, &scratch.blocked);
     let passes = |item| filter.passes(item);
     let keep = plan.candidates_max();
-
+    // A category's items are looked up rather than searched for among everything that has a score.
+    scratch.passing.clear();
+    let within = if request.categories.is_empty() {
+        None
+    } else {
+        filter.visit_all(item_count, |item| scratch.passing.push(item));
+        Some(scratch.passing.as_slice())
+    };
     let mut sources = Sources {
         prepared,
         visitor,
@@ -44,68 +51,38 @@ pub(super) fn recommend(
         keep,
         &mut scratch.top,
         &mut scratch.candidates,
+        within,
         passes,
     );
 
-    let category_of = |item| prepared.category_of(item);
-    let category_count = prepared.groups.categories.len();
-    let score_of = |item| scales.score(&sources.scores(item));
+    let score_of = |item| RankKey::new(scales.score(&sources.scores(item)), item);
     scratch.keys.clear();
     scratch.keys.extend(
         scratch
             .candidates
             .members()
             .iter()
-            .map(|&item| RankKey::new(score_of(item), item)),
+            .map(|&item| score_of(item)),
     );
-    scratch.page.clear();
-    scratch
-        .category_counts
-        .reset(category_count, plan.category_cap);
-    let counts = &mut scratch.category_counts;
-    let mut is_capped = ranking::pick_page(
+    let mut is_capped = pick_page(
+        prepared,
+        plan,
         &mut scratch.keys,
         &mut scratch.page,
-        plan.page_size,
-        counts,
-        category_of,
+        &mut scratch.category_counts,
     );
-
     if scratch.page.len() < plan.page_size && !plan.is_evaluation() {
-        // The best of each source did not fill the page: now every item that passes is a candidate.
-        sources.add_all(&weights, &mut scratch.candidates, passes);
+        // The best of each source did not fill the page: now every item that passes is a candidate. Rare, or
+        // cheap: a narrow category is what leads here, and its few items are looked up.
         scratch.keys.clear();
-        scratch.keys.extend(
-            scratch
-                .candidates
-                .members()
-                .iter()
-                .map(|&item| RankKey::new(score_of(item), item))
-                .filter(|key| key.score() > 0.0),
-        );
-        scratch.page.clear();
-        counts.reset(category_count, plan.category_cap);
-        is_capped = ranking::pick_page(
+        filter.visit_all(item_count, |item| scratch.keys.push(score_of(item)));
+        is_capped = pick_page(
+            prepared,
+            plan,
             &mut scratch.keys,
             &mut scratch.page,
-            plan.page_size,
-            counts,
-            category_of,
+            &mut scratch.category_counts,
         );
-        filter.visit_all(item_count, |item| {
-            if scratch.page.len() == plan.page_size {
-                return false;
-            }
-            let is_scored = scratch.candidates.contains(item) && score_of(item) > 0.0;
-            if !is_scored {
-                if counts.admit(category_of(item)) {
-                    scratch.page.push(RankKey::new(0.0, item));
-                } else {
-                    is_capped = true;
-                }
-            }
-            true
-        });
     }
 
     // The guarantee: whatever happened above, nothing forbidden leaves.
@@ -136,6 +113,21 @@ pub(super) fn recommend(
     }
 }
 
+/// Puts the best keys on an empty page; says whether the cap kept one away.
+fn pick_page(
+    prepared: &Prepared,
+    plan: &Plan,
+    keys: &mut [RankKey],
+    page: &mut Vec<RankKey>,
+    counts: &mut CategoryCounts,
+) -> bool {
+    page.clear();
+    counts.reset(prepared.groups.categories.len(), plan.category_cap);
+    ranking::pick_page(keys, page, plan.page_size, counts, |item| {
+        prepared.category_of(item)
+    })
+}
+
 /// Every source's normalised scores for the union of their best, by item.
 pub(super) fn source_scores(
     prepared: &Prepared,
@@ -162,6 +154,7 @@ pub(super) fn source_scores(
         keep,
         &mut scratch.top,
         &mut scratch.candidates,
+        None,
         passes,
     );
     let mut items = scratch.candidates.members().to_vec();

@@ -16,6 +16,8 @@ pub(super) struct Scratch {
     pub(super) tastes: Vec<Taste>,
     /// item_knn, user_knn, repeat.
     pub(super) boards: [ScoreBoard; 3],
+    /// Items that pass, where a request names categories.
+    pub(super) passing: Vec<u32>,
     pub(super) top: TopItems,
     pub(super) candidates: ItemSet,
     pub(super) keys: Vec<RankKey>,

@@ -17,13 +17,15 @@ pub(super) struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// Runs every source of weight above 0; the best `keep` of each become candidates.
+    /// Runs every source of weight above 0; the best `keep` of each become candidates. `within` holds all
+    /// items that pass, where these are known to be few.
     pub(super) fn gather(
         &mut self,
         weights: [f32; Source::ALL.len()],
         keep: usize,
         top: &mut TopItems,
         candidates: &mut ItemSet,
+        within: Option<&[u32]>,
         passes: impl Fn(u32) -> bool,
     ) -> Scales {
         let mut scales = Scales {
@@ -35,7 +37,11 @@ impl Sources<'_> {
             .filter(|&source| weights[source as usize] > 0.0)
         {
             top.reset(keep);
-            self.run(source, keep, top, &passes);
+            self.add_up(source);
+            match within {
+                Some(items) => self.offer_some(source, items, top),
+                None => self.offer_all(source, keep, top, &passes),
+            }
             for key in top.finish() {
                 candidates.insert(key.item());
             }
@@ -44,14 +50,8 @@ impl Sources<'_> {
         scales
     }
 
-    /// Makes a source's scores and offers its best `keep` that pass.
-    fn run(
-        &mut self,
-        source: Source,
-        keep: usize,
-        top: &mut TopItems,
-        passes: impl Fn(u32) -> bool,
-    ) {
+    /// Makes the scores of a source that has a board.
+    fn add_up(&mut self, source: Source) {
         let Prepared {
             snapshot,
             hot_order,
@@ -63,7 +63,6 @@ impl Sources<'_> {
             blend,
             item_neighbours,
             user_neighbours,
-            popular,
             ..
         } = &**snapshot;
         let [item_knn, user_knn, repeat] = &mut *self.boards;
@@ -75,7 +74,6 @@ impl Sources<'_> {
                     item_neighbours,
                     hot_neighbours,
                 );
-                item_knn.offer_to(top, hot_order, passes);
             }
             Source::UserKnn => {
                 if let Some(user) = self.visitor.user {
@@ -88,17 +86,43 @@ impl Sources<'_> {
                         settings,
                     );
                 }
-                user_knn.offer_to(top, hot_order, passes);
             }
             Source::Repeat => {
                 let (history, now) = (self.visitor.history, self.now);
                 let half_life_days = blend.repeat.half_life_days;
                 candidates::add_repeats(repeat, history, hot_order, now, half_life_days);
-                repeat.offer_to(top, hot_order, passes);
             }
+            Source::Popular1d | Source::Popular7d | Source::Popular30d => {}
+        }
+    }
+
+    /// Offers a source's items that pass.
+    fn offer_all(
+        &self,
+        source: Source,
+        keep: usize,
+        top: &mut TopItems,
+        passes: impl Fn(u32) -> bool,
+    ) {
+        let popular = &self.prepared.snapshot.popular;
+        let order = &self.prepared.hot_order;
+        match source {
+            Source::ItemKnn => self.boards[0].offer_to(top, order, passes),
+            Source::UserKnn => self.boards[1].offer_to(top, order, passes),
+            Source::Repeat => self.boards[2].offer_to(top, order, passes),
             Source::Popular1d => candidates::top_popular(top, popular, 0, keep, passes),
             Source::Popular7d => candidates::top_popular(top, popular, 1, keep, passes),
             Source::Popular30d => candidates::top_popular(top, popular, 2, keep, passes),
+        }
+    }
+
+    /// Offers those of some items, all of which pass, that a source has a score for.
+    fn offer_some(&self, source: Source, items: &[u32], top: &mut TopItems) {
+        for &item in items {
+            let score = self.scores(item)[source as usize];
+            if score > 0.0 {
+                top.offer(score, item, |_| true);
+            }
         }
     }
 
@@ -115,35 +139,6 @@ impl Sources<'_> {
             popular.score(1, item),
             popular.score(2, item),
         ]
-    }
-
-    /// Adds every item that passes and has a score from a source of weight above 0.
-    pub(super) fn add_all(
-        &self,
-        weights: &[f32; 6],
-        into: &mut ItemSet,
-        passes: impl Fn(u32) -> bool,
-    ) {
-        for source in Source::ALL
-            .into_iter()
-            .filter(|&source| weights[source as usize] > 0.0)
-        {
-            let mut insert = |item: u32| {
-                if passes(item) {
-                    into.insert(item);
-                }
-            };
-            let order = &self.prepared.hot_order;
-            let popular = |window| self.prepared.snapshot.popular.of(window).0.iter().copied();
-            match source {
-                Source::ItemKnn => self.boards[0].scored(order).for_each(insert),
-                Source::UserKnn => self.boards[1].scored(order).for_each(insert),
-                Source::Repeat => self.boards[2].scored(order).for_each(insert),
-                Source::Popular1d => popular(0).for_each(&mut insert),
-                Source::Popular7d => popular(1).for_each(&mut insert),
-                Source::Popular30d => popular(2).for_each(&mut insert),
-            }
-        }
     }
 }
 
