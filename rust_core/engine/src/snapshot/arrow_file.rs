@@ -1,76 +1,17 @@
 //! One Arrow IPC file becomes typed columns; every byte of structure is checked on the way.
 //!
-//! Format: <https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format>. The flatbuffers (footer
-//! and record batch header) are checked by their own verifier; block, buffers, offsets and null counts are
-//! checked here. Only what `docs/snapshot-format.md` uses is understood: one batch, no compression, no
+//! Buffers, offsets and null counts are checked here, the frame around them in `arrow_frame`. Only what `docs/snapshot-format.md` uses is understood: one batch, no compression, no
 //! dictionaries, nine column types.
 //!
 //! `ArrowFile::open` checks the schema; the columns are then taken in the schema's order, each by the
 //! method of its type. Asking in another order is an error like any other, never a wrong view.
 
 use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer};
-use arrow_ipc::{
-    Endianness, Field, MessageHeader, MetadataVersion, Precision, Type, root_as_footer,
-    root_as_message,
-};
 
+use super::arrow_frame::ArrowFrame;
+use super::arrow_schema::{ColumnSpec, ColumnType, ListValue};
 use super::columns::{ListColumn, TextColumn};
 use crate::error::{Error, Result};
-
-const MAGIC: &[u8] = b"ARROW1";
-/// Magic and padding in front.
-const HEAD_BYTES: usize = 8;
-/// Footer length and magic at the end.
-const TAIL_BYTES: usize = 10;
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ColumnType {
-    Text,
-    Bool,
-    Int32,
-    Int64,
-    List(Number),
-    /// So many numbers in each row.
-    Fixed(Number, usize),
-}
-
-/// What a list holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
-    U8,
-    U32,
-    I64,
-    F32,
-}
-
-/// A column as the format wants it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ColumnSpec {
-    pub(super) name: &'static str,
-    pub(super) column_type: ColumnType,
-    pub(super) is_nullable: bool,
-}
-
-impl ColumnSpec {
-    /// A column without nulls.
-    pub(super) const fn new(name: &'static str, column_type: ColumnType) -> Self {
-        Self {
-            name,
-            column_type,
-            is_nullable: false,
-        }
-    }
-
-    /// A column that may have nulls.
-    pub(super) const fn nullable(name: &'static str, column_type: ColumnType) -> Self {
-        Self {
-            name,
-            column_type,
-            is_nullable: true,
-        }
-    }
-}
 
 /// An Arrow file whose schema is right and whose columns are still to be taken, in order.
 pub(super) struct ArrowFile<'a> {
@@ -91,110 +32,24 @@ impl<'a> ArrowFile<'a> {
         rows: u64,
         columns: Vec<ColumnSpec>,
     ) -> Result<Self> {
-        let invalid = |what: String| Error::data_loss(file, "ARROW_INVALID", what);
-        let bytes = memory.as_slice();
-        let footer_end = bytes
-            .len()
-            .checked_sub(TAIL_BYTES)
-            .filter(|&end| end >= HEAD_BYTES);
-        let footer_end = footer_end.ok_or_else(|| invalid("it is too short for Arrow".into()))?;
-        if !bytes.starts_with(MAGIC) || !bytes.ends_with(MAGIC) {
-            return Err(invalid("it does not begin and end with ARROW1".into()));
-        }
-        let footer_start = read_i32(bytes, footer_end)
-            .and_then(|length| usize::try_from(length).ok())
-            .and_then(|length| footer_end.checked_sub(length))
-            .filter(|&start| start >= HEAD_BYTES)
-            .ok_or_else(|| invalid("the footer's length is out of range".into()))?;
-        let footer = root_as_footer(&bytes[footer_start..footer_end])
-            .map_err(|error| invalid(format!("footer: {error}")))?;
-        if footer.version() != MetadataVersion::V5 {
-            return Err(invalid("metadata version is not V5".into()));
-        }
-        check_schema(file, &footer, &columns)?;
-
-        let blocks = footer.recordBatches();
-        let block = match blocks.map(|blocks| (blocks.len(), blocks)) {
-            Some((1, blocks)) => *blocks.get(0),
-            found => {
-                let count = found.map_or(0, |(count, _)| count);
-                return Err(invalid(format!(
-                    "it has {count} record batches; 1 was expected"
-                )));
-            }
-        };
-        let out_of_range = || invalid("the record batch lies outside of the file".into());
-        let start = usize::try_from(block.offset()).map_err(|_| out_of_range())?;
-        let head = usize::try_from(block.metaDataLength()).map_err(|_| out_of_range())?;
-        let body = usize::try_from(block.bodyLength()).map_err(|_| out_of_range())?;
-        let body_start = start.checked_add(head).ok_or_else(out_of_range)?;
-        let body_end = body_start.checked_add(body).ok_or_else(out_of_range)?;
-        if start < HEAD_BYTES || head < 8 || body_end > footer_start {
-            return Err(out_of_range());
-        }
-        let message_length =
-            read_i32(bytes, start + 4).and_then(|length| usize::try_from(length).ok());
-        let message_length = message_length.filter(|&length| length <= head - 8);
-        let has_marker = read_i32(bytes, start) == Some(-1);
-        let message = match message_length {
-            Some(length) if has_marker => &bytes[start + 8..start + 8 + length],
-            _ => return Err(invalid("the record batch has no valid prefix".into())),
-        };
-        let message =
-            root_as_message(message).map_err(|error| invalid(format!("record batch: {error}")))?;
-        if message.version() != MetadataVersion::V5
-            || message.header_type() != MessageHeader::RecordBatch
-            || message.bodyLength() != block.bodyLength()
-        {
-            return Err(invalid(
-                "the block in the footer does not fit its message".into(),
-            ));
-        }
-        let batch = message
-            .header_as_record_batch()
-            .ok_or_else(|| invalid("the block is not a record batch".into()))?;
-        if batch.compression().is_some() {
-            return Err(invalid("it is compressed".into()));
-        }
-        if u64::try_from(batch.length()).ok() != Some(rows) {
-            return Err(invalid(format!(
-                "it has {} rows; the manifest says {rows}",
-                batch.length()
-            )));
+        let frame = ArrowFrame::open(file, memory.as_slice(), &columns)?;
+        if frame.rows != rows {
+            let what = format!("it has {} rows; the manifest says {rows}", frame.rows);
+            return Err(Error::data_loss(file, "ROWS_MISMATCH", what));
         }
         // Every column takes at least a bit of each row; so nothing below allocates more than the file.
         let rows = usize::try_from(rows)
             .ok()
-            .filter(|&rows| rows / 8 <= bytes.len());
-        let rows = rows.ok_or_else(|| invalid("it has more rows than bits".into()))?;
-
-        let mut nodes = Vec::new();
-        for node in batch.nodes().into_iter().flatten() {
-            let length = usize::try_from(node.length());
-            let nulls = usize::try_from(node.null_count());
-            match (length, nulls) {
-                (Ok(length), Ok(nulls)) => nodes.push((length, nulls)),
-                _ => return Err(invalid("a column has a negative length".into())),
-            }
-        }
-        let mut buffers = Vec::new();
-        for buffer in batch.buffers().into_iter().flatten() {
-            let offset = usize::try_from(buffer.offset()).ok();
-            let length = usize::try_from(buffer.length()).ok();
-            let range = offset.zip(length).filter(|&(offset, length)| {
-                offset.checked_add(length).is_some_and(|end| end <= body)
-            });
-            let (offset, length) =
-                range.ok_or_else(|| invalid("a buffer lies outside of the record batch".into()))?;
-            buffers.push((body_start + offset, length));
-        }
+            .filter(|&rows| rows / 8 <= memory.len());
+        let rows = rows
+            .ok_or_else(|| Error::data_loss(file, "ARROW_INVALID", "it has more rows than bits"))?;
         Ok(Self {
             file,
             rows,
-            memory: memory.clone(),
             columns: columns.into_iter(),
-            nodes: nodes.into_iter(),
-            buffers: buffers.into_iter(),
+            nodes: frame.nodes.into_iter(),
+            buffers: frame.buffers.into_iter(),
+            memory,
         })
     }
 
@@ -444,119 +299,4 @@ impl<'a> ArrowFile<'a> {
 /// The error of a value that the format forbids.
 pub(super) fn wrong_value(file: &str, column: &str, what: impl std::fmt::Display) -> Error {
     Error::data_loss(file, "VALUE_INVALID", format!("column {column:?}: {what}"))
-}
-
-/// Numbers that lists hold.
-pub(super) trait ListValue: ArrowNativeType {
-    /// Which.
-    const NUMBER: Number;
-}
-
-impl ListValue for u8 {
-    const NUMBER: Number = Number::U8;
-}
-
-impl ListValue for u32 {
-    const NUMBER: Number = Number::U32;
-}
-
-impl ListValue for i64 {
-    const NUMBER: Number = Number::I64;
-}
-
-impl ListValue for f32 {
-    const NUMBER: Number = Number::F32;
-}
-
-fn read_i32(bytes: &[u8], at: usize) -> Option<i32> {
-    let four = bytes.get(at..at.checked_add(4)?)?;
-    Some(i32::from_le_bytes(four.try_into().ok()?))
-}
-
-fn check_schema(file: &str, footer: &arrow_ipc::Footer, columns: &[ColumnSpec]) -> Result<()> {
-    let mismatch = |what: String| Error::data_loss(file, "SCHEMA_MISMATCH", what);
-    let schema = footer
-        .schema()
-        .ok_or_else(|| mismatch("it has no schema".into()))?;
-    if schema.endianness() != Endianness::Little {
-        return Err(mismatch("it is not little-endian".into()));
-    }
-    if footer
-        .dictionaries()
-        .is_some_and(|dictionaries| !dictionaries.is_empty())
-    {
-        return Err(mismatch("it has dictionaries".into()));
-    }
-    let fields: Vec<Field> = schema.fields().into_iter().flatten().collect();
-    if fields.len() != columns.len() {
-        return Err(mismatch(format!(
-            "it has {} columns; {} were expected",
-            fields.len(),
-            columns.len()
-        )));
-    }
-    for (position, (field, column)) in fields.iter().zip(columns).enumerate() {
-        let name = field.name().unwrap_or("");
-        if name != column.name {
-            return Err(mismatch(format!(
-                "column {position} is {name:?}; {:?} was expected",
-                column.name
-            )));
-        }
-        if field.nullable() != column.is_nullable {
-            let wanted = if column.is_nullable {
-                "nullable"
-            } else {
-                "not nullable"
-            };
-            return Err(mismatch(format!(
-                "column {name:?} must be declared {wanted}"
-            )));
-        }
-        if field.dictionary().is_some() || !has_type(field, column.column_type) {
-            return Err(mismatch(format!(
-                "column {name:?} is of another type than {:?}",
-                column.column_type
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn has_type(field: &Field, wanted: ColumnType) -> bool {
-    match wanted {
-        ColumnType::Text => field.type_type() == Type::Utf8,
-        ColumnType::Bool => field.type_type() == Type::Bool,
-        ColumnType::Int32 => is_int(field, 32, true),
-        ColumnType::Int64 => is_int(field, 64, true),
-        ColumnType::List(number) => field.type_type() == Type::List && has_one_child(field, number),
-        ColumnType::Fixed(number, width) => {
-            let found = field.type_as_fixed_size_list().map(|list| list.listSize());
-            found.and_then(|found| usize::try_from(found).ok()) == Some(width)
-                && has_one_child(field, number)
-        }
-    }
-}
-
-/// The child's own name and nullability are the writer's; nulls in it are refused when it is read.
-fn has_one_child(field: &Field, number: Number) -> bool {
-    let Some(children) = field.children().filter(|children| children.len() == 1) else {
-        return false;
-    };
-    let child = children.get(0);
-    child.dictionary().is_none()
-        && match number {
-            Number::U8 => is_int(&child, 8, false),
-            Number::U32 => is_int(&child, 32, false),
-            Number::I64 => is_int(&child, 64, true),
-            Number::F32 => child
-                .type_as_floating_point()
-                .is_some_and(|float| float.precision() == Precision::SINGLE),
-        }
-}
-
-fn is_int(field: &Field, bits: i32, is_signed: bool) -> bool {
-    field
-        .type_as_int()
-        .is_some_and(|int| int.bitWidth() == bits && int.is_signed() == is_signed)
 }

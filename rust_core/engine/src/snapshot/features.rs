@@ -2,7 +2,8 @@
 
 use arrow_buffer::ScalarBuffer;
 
-use super::arrow_file::{ColumnSpec, ColumnType, Number, wrong_value};
+use super::arrow_file::wrong_value;
+use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::TextColumn;
 use super::manifest::FeatureViewSpec;
 use super::open::Files;

@@ -1,6 +1,7 @@
 //! `history.arrow`: each user's own past, one entry for each (item, event).
 
-use super::arrow_file::{ArrowFile, ColumnSpec, ColumnType, Number};
+use super::arrow_file::ArrowFile;
+use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::ListColumn;
 use super::open::Files;
 use crate::error::Result;

@@ -2,7 +2,7 @@
 
 use arrow_buffer::ScalarBuffer;
 
-use super::arrow_file::{ColumnSpec, ColumnType};
+use super::arrow_schema::{ColumnSpec, ColumnType};
 use super::columns::TextColumn;
 use super::open::Files;
 use crate::error::Result;

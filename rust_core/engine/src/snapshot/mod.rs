@@ -5,7 +5,7 @@
 //! 1. `manifest`: strict JSON; its SHA-256 must be the suffix of the directory's name.
 //! 2. `checksum`: every file is listed, has the stated length (checked before a byte is allocated) and
 //!    the stated SHA-256; nothing unlisted lies beside them.
-//! 3. `arrow_file`, `columns`: the bytes of an Arrow IPC file become typed columns; schema, buffers,
+//! 3. `arrow_frame`, `arrow_schema`, `arrow_file`, `columns`: the bytes of an Arrow IPC file become typed columns; schema, buffers,
 //!    offsets and null counts are checked against what the format says, field by field.
 //! 4. `items`, `users`, `history`, `neighbours`, `popular`, `features`, `blend`: each noun checks its own
 //!    meaning (sorted, unique, in range, finite) and is from then on a type that cannot be wrong.
@@ -18,6 +18,8 @@
 //! that reader may panic on buffers that lie.
 
 mod arrow_file;
+mod arrow_frame;
+mod arrow_schema;
 mod blend;
 mod checksum;
 mod columns;

@@ -1,6 +1,7 @@
 //! `item_neighbours.arrow`, `user_neighbours.arrow`: for each row the most similar rows.
 
-use super::arrow_file::{ArrowFile, ColumnSpec, ColumnType, Number};
+use super::arrow_file::ArrowFile;
+use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::ListColumn;
 use super::open::Files;
 use super::ranking_check::RankingCheck;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::manifest::{self, FileEntry, Manifest};
-use super::{Snapshot, arrow_file::ArrowFile, arrow_file::ColumnSpec, blend, checksum, current};
+use super::{Snapshot, arrow_file::ArrowFile, arrow_schema::ColumnSpec, blend, checksum, current};
 use super::{features, history, items, neighbours, popular, users};
 use crate::error::{Error, Result};
 

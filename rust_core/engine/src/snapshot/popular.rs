@@ -1,6 +1,6 @@
 //! `popular.arrow`: what is popular, by window.
 
-use super::arrow_file::{ColumnSpec, ColumnType, Number};
+use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::ListColumn;
 use super::open::Files;
 use super::ranking_check::RankingCheck;

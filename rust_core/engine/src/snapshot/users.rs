@@ -1,6 +1,6 @@
 //! `users.arrow`: the users that models know.
 
-use super::arrow_file::{ColumnSpec, ColumnType};
+use super::arrow_schema::{ColumnSpec, ColumnType};
 use super::columns::TextColumn;
 use super::open::Files;
 use crate::error::Result;
