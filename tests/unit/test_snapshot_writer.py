@@ -50,7 +50,7 @@ def test_a_snapshot_is_what_its_manifest_says(tmp_path: Path) -> None:
 
 def test_the_engine_takes_it(tmp_path: Path) -> None:
     id_ = snapshot.write(content(), tmp_path)
-    assert snapshot.verify(tmp_path, id_)["id"] == id_
+    assert snapshot.verify(tmp_path, id_)["snapshot_id"] == id_
 
 
 def test_schemas_are_the_formats(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_snapshot_may_be_empty(tmp_path: Path) -> None:
         features=[],
     )
     id_ = snapshot.write(nothing, tmp_path)
-    assert snapshot.verify(tmp_path, id_)["id"] == id_
+    assert snapshot.verify(tmp_path, id_)["snapshot_id"] == id_
 
 
 @pytest.mark.parametrize("step", range(14))

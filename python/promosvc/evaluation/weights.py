@@ -26,7 +26,7 @@ SOURCES = ("item_knn", "user_knn", "repeat", "popular_1d", "popular_7d", "popula
 """All sources in the order in which weights and scores are stored."""
 
 STEPS = (0.5, 0.25, 0.1, 0.04)
-BAGS = 8
+BAGS = 6
 USERS_MAX = 2_000
 """More users than this do not make the weights steadier, only slower; a seeded sample is taken."""
 

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import numpy as np
 
+from promosvc import _core
 from promosvc.evaluation import SOURCES
 from promosvc.features import EncodedView
 from promosvc.models import Interactions, ItemKNN, Popular, UserKNN, build_interactions
@@ -23,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); a total of 0 means that it is not known."""
 
 WINDOWS_DAYS = (1, 7, 30)
-LIBRARIES = ("duckdb", "numpy", "promosvc", "pyarrow")
+LIBRARIES = ("duckdb", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,10 @@ def content_of(
         features=[_rows(view) for view in views],
         blend=_blend(past, weights, parameters),
         models=_models(parameters),
-        library_versions={name: metadata.version(name) for name in LIBRARIES},
+        library_versions={
+            "promosvc": _core.__version__,
+            **{name: metadata.version(name) for name in LIBRARIES},
+        },
     )
 
 

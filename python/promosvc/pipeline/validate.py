@@ -35,6 +35,8 @@ from promosvc.snapshot import snapshot_path, write
 
 USERS_MIN = 20
 """Fewer validation users than this say nothing about weights."""
+CANDIDATES = 80
+"""Of each source. The first ten of a blend lie among its sources' first eighty, so more would only cost time."""
 SPAN_SHARE_MAX = 0.25
 """Of short data at most this share is held out."""
 
@@ -103,6 +105,7 @@ def _learned(
             hide_seen=case == "unseen",
             seen_event_names=target_events,
             now_us=earlier.as_of_us,
+            candidates=CANDIDATES,
         )
         allowed = [source != "repeat" or case == "repeats" for source in SOURCES]
         found = learn_weights(scores, targets, allowed, seed=seed)
