@@ -14,7 +14,7 @@ from promosvc.evaluation.bootstrap import Difference, paired_difference
 from promosvc.evaluation.measure import SINGLE_SOURCES, evaluate
 from promosvc.evaluation.metrics import METRICS, Lists, Targets, chance, coverage, judge
 from promosvc.evaluation.report import EvaluationReport, EvaluationRow
-from promosvc.evaluation.served import ServedEngine, open_engine, recommend, source_scores
+from promosvc.evaluation.served import open_engine, recommend, source_scores
 from promosvc.evaluation.split import Split, make_split
 from promosvc.evaluation.weights import SOURCES, LearnedWeights, SourceScores, learn_weights
 
@@ -27,7 +27,6 @@ __all__ = [
     "EvaluationRow",
     "LearnedWeights",
     "Lists",
-    "ServedEngine",
     "SourceScores",
     "Split",
     "Targets",

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from promosvc import _core
 from promosvc.evaluation.bootstrap import paired_difference
 from promosvc.evaluation.metrics import METRICS, Lists, Targets, chance, coverage, judge
 from promosvc.evaluation.report import EvaluationReport, EvaluationRow
-from promosvc.evaluation.served import ServedEngine, recommend
+from promosvc.evaluation.served import recommend
 from promosvc.evaluation.split import Split
 
 SINGLE_SOURCES = {
@@ -23,7 +24,7 @@ K = 10
 
 
 def evaluate(
-    engine: ServedEngine,
+    engine: _core.Engine,
     split: Split,
     catalogue: pa.Array,
     *,

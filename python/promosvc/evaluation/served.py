@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,44 +15,17 @@ from promosvc.evaluation.weights import SOURCES, SourceScores
 USERS_AT_ONCE = 500
 
 
-class ServedEngine(Protocol):
-    """What `_core.Engine` offers to evaluation."""
+def open_engine(snapshot: Path) -> _core.Engine:
+    """The served engine on a snapshot's directory.
 
-    def recommend(
-        self,
-        users: pa.Table,
-        *,
-        page_size: int,
-        hide_seen: bool,
-        seen_event_names: list[str],
-        sources: list[str],
-        weights: dict[str, float] | None,
-        category_cap: int,
-        now_us: int,
-    ) -> Any:
-        """Ranked items of each user."""
-
-    def source_scores(
-        self,
-        users: pa.Table,
-        *,
-        hide_seen: bool,
-        seen_event_names: list[str],
-        sources: list[str],
-        candidates: int,
-        now_us: int,
-    ) -> Any:
-        """Normalised scores of every source for each user's candidates."""
-
-
-def open_engine(snapshot: Path) -> ServedEngine:
-    """The served engine on a snapshot's directory."""
-    engine: ServedEngine = _core.Engine(str(snapshot))
-    return engine
+    Raises:
+        SnapshotError: the snapshot is damaged.
+    """
+    return _core.Engine(str(snapshot))
 
 
 def recommend(
-    engine: ServedEngine,
+    engine: _core.Engine,
     users: pa.Array,
     catalogue: pa.Array,
     *,
@@ -97,7 +70,7 @@ def recommend(
 
 
 def source_scores(
-    engine: ServedEngine,
+    engine: _core.Engine,
     users: pa.Array,
     catalogue: pa.Array,
     *,

@@ -21,8 +21,8 @@ from promosvc.pipeline.build import BuildReport, build
 from promosvc.pipeline.evaluate import evaluate
 from promosvc.pipeline.features import features, write_features
 from promosvc.pipeline.learn import BuildParameters, Progress
+from promosvc.snapshot import SnapshotInfo, list_snapshots
 from promosvc.snapshot import current as current_snapshot
-from promosvc.snapshot import list_snapshots
 from promosvc.snapshot import publish as publish_snapshot
 from promosvc.snapshot import rollback as rollback_snapshot
 from promosvc.snapshot import verify as verify_snapshot
@@ -33,6 +33,7 @@ __all__ = [
     "ImportReport",
     "Mapping",
     "Progress",
+    "SnapshotInfo",
     "Stage",
     "build",
     "current_snapshot",

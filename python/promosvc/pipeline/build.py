@@ -4,6 +4,7 @@ Deterministic: equal events, parameters, seed and library versions give the same
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,18 +50,23 @@ class BuildReport:
 
     def text(self) -> str:
         """The report for people, several lines."""
+        state = "published" if self.is_published else "not published"
         rows = sum(self.feature_rows.values())
         lines = [
-            f"Snapshot {self.snapshot_id}{' published' if self.is_published else ''}",
-            f"  events before {self.as_of}: {self.users:,} users, {self.items:,} items,"
-            f" {self.history_entries:,} history entries",
-            f"  {len(self.feature_rows)} feature views, {rows:,} rows",
+            f"Snapshot {self.snapshot_id}, {state}",
+            f"  events before {self.as_of} UTC: {self.items:,} items, {self.users:,} users, "
+            f"{self.history_entries:,} history entries, {rows:,} rows of {len(self.feature_rows)} views",
+            f"  an event says: {_named(self.event_weights)}",
         ]
-        for case, weights in self.weights.items():
-            shown = ", ".join(f"{source} {weight:.2f}" for source, weight in weights.items() if weight > 0)
-            lines.append(f"  weights, {case}: {shown or 'none'}")
-        stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in self.seconds.items())
-        lines.append(f"  {sum(self.seconds.values()):.1f} s ({stages})")
+        for case, about in (("unseen", "seen items hidden"), ("repeats", "repeats allowed")):
+            learned = self.validation.get(case)
+            line = f"  blend, {about}: {_named(self.weights[case])}"
+            if learned:
+                line += f" (nDCG@10 {learned['ndcg']:.4f} on {learned['users']:,} validation users)"
+            else:
+                line += " (defaults: too few users to learn from)"
+            lines.append(line)
+        lines.append(f"  {sum(self.seconds.values()):.1f} s: {_named(self.seconds, '.1f')}")
         return "\n".join(lines)
 
 
@@ -143,6 +149,10 @@ def _described(validation: Validation) -> dict[str, Any]:
         "cut_at": None if validation.cut_at is None else validation.cut_at.isoformat(),
         **{case: asdict(learned) for case, learned in validation.learned.items()},
     }
+
+
+def _named(numbers: Mapping[str, float], form: str = ".3g") -> str:
+    return ", ".join(f"{name} {number:{form}}" for name, number in numbers.items() if number) or "nothing"
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -56,7 +56,13 @@ def write_features(
         folder.mkdir(parents=True, exist_ok=True)
         for name, frame in features(database, as_of, views, kind="arrow").items():
             path = folder / f"{name}.parquet"
-            parquet.write_table(frame, path)
+            # Whole or not at all: a reader never meets half a file.
+            new = path.with_suffix(".new")
+            try:
+                parquet.write_table(frame, new)
+                new.replace(path)
+            finally:
+                new.unlink(missing_ok=True)
             written[path] = frame.num_rows
     except OSError as error:
         raise IoError(f"{folder} cannot be written: {error}", metadata={"file": str(folder)}) from error

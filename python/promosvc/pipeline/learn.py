@@ -33,9 +33,13 @@ class BuildParameters:
 
     item_half_life_days: float = 30.0
     """Age at which an interaction counts half where items are compared."""
-    item_neighbours: int = 200
+    item_neighbourhood: str = "of_history"
+    """Whose neighbours count; see `ItemKNN`."""
+    item_neighbours: int = 100
+    item_row_max: int = 100
+    """Most items that one item of a history speaks for; times `item_history_max` it bounds a request."""
     item_shrinkage: float = 5.0
-    item_history_max: int = 300
+    item_history_max: int = 100
     """Newest items of a user's history that are used to recommend."""
     item_history_half_life_days: float = 60.0
     user_half_life_days: float = 60.0
@@ -43,8 +47,8 @@ class BuildParameters:
     user_neighbours: int = 80
     user_shrinkage: float = 0.5
     user_history_max: int = 100
-    repeat_half_life_days: float = 90.0
-    validation_days: int = 14
+    repeat_half_life_days: float = 120.0
+    validation_days: int = 28
     """The last so many days are what the weights are learned on."""
 
 
@@ -72,9 +76,13 @@ def fit(past: Past, parameters: BuildParameters, progress: Progress) -> Models:
     items = past.items.num_rows
     progress("fit", 0, 3)
     by_item = _interactions(past, parameters.item_half_life_days)
-    item_knn = ItemKNN("cosine", top_n=parameters.item_neighbours, shrinkage=parameters.item_shrinkage).fit(
-        by_item.indptr, by_item.indices, by_item.data, items
-    )
+    item_knn = ItemKNN(
+        "cosine",
+        top_n=parameters.item_neighbours,
+        shrinkage=parameters.item_shrinkage,
+        neighbourhood=parameters.item_neighbourhood,
+        row_max=parameters.item_row_max,
+    ).fit(by_item.indptr, by_item.indices, by_item.data, items)
     progress("fit", 1, 3)
     by_user = _interactions(past, parameters.user_half_life_days)
     user_knn = UserKNN("cosine", top_n=parameters.user_neighbours, shrinkage=parameters.user_shrinkage).fit(

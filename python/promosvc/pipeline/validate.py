@@ -36,7 +36,7 @@ from promosvc.snapshot import snapshot_path, write
 USERS_MIN = 20
 """Fewer validation users than this say nothing about weights."""
 CANDIDATES = 80
-"""Of each source. The first ten of a blend lie among its sources' first eighty, so more would only cost time."""
+"""Of each source: the first ten of a blend lie among its sources' first eighty."""
 SPAN_SHARE_MAX = 0.25
 """Of short data at most this share is held out."""
 
