@@ -15,7 +15,13 @@ import pytest
 from shop_fixture import add_events, add_items, connect, day, event, purchase, random_categories, random_shop
 
 from promosvc import _core, pipeline, snapshot
-from promosvc.errors import DatabaseError, FailedPreconditionError, InvalidArgumentError, IoError, NotFoundError
+from promosvc.errors import (
+    DatabaseError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    IoError,
+    NotFoundError,
+)
 from promosvc.evaluation import METRICS, Targets, chance, judge, make_split, open_engine, recommend
 from promosvc.events import open_database
 from promosvc.features import event_weights, load_choices
@@ -194,7 +200,10 @@ def test_feature_frames_come_as_asked_for(shop: Path, tmp_path: Path) -> None:
 
 def test_feature_files_are_written_whole(shop: Path, tmp_path: Path) -> None:
     written = pipeline.write_features(shop, tmp_path / "out", day(90), ["user_rfm", "item_price"])
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["item_price.parquet", "user_rfm.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "item_price.parquet",
+        "user_rfm.parquet",
+    ]
     frames = pipeline.features(shop, day(90), ["user_rfm", "item_price"], kind="arrow")
     for path, rows in written.items():
         assert pq.read_table(path).equals(frames[path.stem])
