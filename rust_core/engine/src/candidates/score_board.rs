@@ -15,6 +15,13 @@ const BLOCK: usize = 16;
 /// Blocks that are skipped at once.
 const GROUP: usize = 8;
 
+/// The lowest score that counts: the smallest above 0.
+const SCORE_MIN: f32 = f32::from_bits(1);
+/// Every so many groups one is looked at for a guess.
+const SAMPLE_STEP: usize = 8;
+/// The guess aims at so many times what is kept: room for items that do not pass, and for chance.
+const GUESS_SHARE: (usize, usize) = (8, 5);
+
 /// Dense scores by heat; never negative.
 #[derive(Debug, Default)]
 pub struct ScoreBoard {
@@ -73,23 +80,73 @@ impl ScoreBoard {
         }
     }
 
-    /// Offers all items that have a score and pass.
+    /// Offers all items that have a score and pass; on return `top` has the best of them.
+    ///
+    /// A good guess of the lowest score that will be kept comes first: without it, everything that is
+    /// better than the best so far is picked up, four times what is kept. When too few items passed for the
+    /// guess to be right, all are offered again.
     pub fn offer_to(&self, top: &mut TopItems, order: &HotOrder, passes: impl Fn(u32) -> bool) {
-        for (group, marks) in self.marks.iter().enumerate() {
-            if !is_marked(marks) {
-                continue;
-            }
-            for at in group * GROUP..(group + 1) * GROUP {
-                let score_min = top.score_min();
-                let mut good = good_scores(&self.blocks[at], score_min);
-                while good != 0 {
-                    let offset = good.trailing_zeros() as usize;
-                    good &= good - 1;
-                    let item = order.item_of((at * BLOCK + offset) as u32);
-                    top.offer(self.blocks[at][offset], item, &passes);
+        let guess = self.guess_lowest(top.keep());
+        self.offer_from(guess, top, order, &passes);
+        if guess > SCORE_MIN && top.len() < top.keep() {
+            top.reset(top.keep());
+            self.offer_from(SCORE_MIN, top, order, &passes);
+        }
+    }
+
+    fn offer_from(
+        &self,
+        floor: f32,
+        top: &mut TopItems,
+        order: &HotOrder,
+        passes: impl Fn(u32) -> bool,
+    ) {
+        for (group, blocks) in self.marked_groups(1) {
+            for (block, scores) in (group * GROUP..).zip(blocks) {
+                let score_min = floor.max(top.score_min());
+                if has_any(scores, score_min) {
+                    for (heat, &score) in (block * BLOCK..).zip(scores) {
+                        if score >= score_min {
+                            top.offer(score, order.item_of(heat as u32), &passes);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// A score that about `GUESS_SHARE` times `keep` items have, from every eighth group: the largest of each
+    /// eight scores there, and of these the one at the right rank.
+    fn guess_lowest(&self, keep: usize) -> f32 {
+        let mut largest_of_eight = Vec::with_capacity(BLOCK * (self.marks.len() / SAMPLE_STEP + 1));
+        for (_, blocks) in self.marked_groups(SAMPLE_STEP) {
+            let mut largest = [0.0_f32; BLOCK];
+            for block in blocks {
+                for (largest, &score) in largest.iter_mut().zip(block) {
+                    *largest = if score > *largest { score } else { *largest };
+                }
+            }
+            largest_of_eight.extend(largest);
+        }
+        let rank = keep * GUESS_SHARE.0 / GUESS_SHARE.1 / SAMPLE_STEP;
+        if rank >= largest_of_eight.len() {
+            return SCORE_MIN;
+        }
+        let (_, guess, _) = largest_of_eight.select_nth_unstable_by(rank, |a, b| b.total_cmp(a));
+        guess.max(SCORE_MIN)
+    }
+
+    /// Every `step`-th group, if it is marked.
+    fn marked_groups(&self, step: usize) -> impl Iterator<Item = (usize, &[[f32; BLOCK]])> {
+        let groups = self
+            .blocks
+            .chunks(GROUP)
+            .zip(&self.marks)
+            .enumerate()
+            .step_by(step);
+        groups
+            .filter(|(_, (_, marks))| is_marked(marks))
+            .map(|(group, (blocks, _))| (group, blocks))
     }
 }
 
@@ -97,11 +154,13 @@ fn is_marked(marks: &[u8; GROUP]) -> bool {
     u64::from_ne_bytes(*marks) != 0
 }
 
-/// A bit for each score of at least `score_min`. Most blocks have none; written without a branch, it becomes
-/// a few vector instructions.
+/// Whether a block has a score of at least `score_min`. Most have none. Scores are not negative, so their
+/// bits order as they do; subtracting bits and collecting the signs becomes a few vector instructions.
 #[inline]
-fn good_scores(block: &[f32; BLOCK], score_min: f32) -> u16 {
-    let bit =
-        |bits, (offset, &score): (usize, &f32)| bits | u16::from(score >= score_min) << offset;
-    block.iter().enumerate().fold(0, bit)
+fn has_any(block: &[f32; BLOCK], score_min: f32) -> bool {
+    let below = score_min.to_bits() as i32 - 1;
+    let signs = block.iter().fold(0, |signs, score| {
+        signs | below.wrapping_sub(score.to_bits() as i32)
+    });
+    signs < 0
 }

@@ -40,6 +40,21 @@ impl TopItems {
         self.threshold.map_or(f32::from_bits(1), RankKey::score)
     }
 
+    /// How many are kept at most.
+    pub fn keep(&self) -> usize {
+        self.keep
+    }
+
+    /// How many are kept now, or more.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The best, in no particular order.
     pub fn finish(&mut self) -> &[RankKey] {
         if self.keys.len() > self.keep {
