@@ -8,6 +8,9 @@
 //! Cost: one pass over all lists when a snapshot is published and a second copy of the neighbours' indices
 //! (4 bytes each).
 
+use std::ops::Range;
+
+use super::prefetch::prefetch;
 use crate::history::MergedHistories;
 use crate::snapshot::Neighbours;
 use crate::types::UserIdx;
@@ -86,10 +89,20 @@ impl HotLists {
 
     /// One list; empty for a row that does not exist.
     pub fn of(&self, row: usize) -> &[u32] {
+        &self.heats[self.range(row)]
+    }
+
+    /// Where a list lies, counted over all lists; also in the lists that these were made from.
+    pub fn range(&self, row: usize) -> Range<usize> {
         let Some(&end) = self.ends.get(row) else {
-            return &[];
+            return 0..0;
         };
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.heats[start..end]
+        start..end
+    }
+
+    /// Asks for what `range` will read.
+    pub(super) fn prefetch_range(&self, row: usize) {
+        prefetch(&self.ends[row.min(self.ends.len())..(row + 1).min(self.ends.len())]);
     }
 }

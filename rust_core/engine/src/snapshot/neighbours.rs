@@ -85,6 +85,11 @@ impl Neighbours {
         self.len() == 0
     }
 
+    /// The similarities of all rows, one row after the other.
+    pub fn similarities(&self) -> &[f32] {
+        self.similarities.values()
+    }
+
     /// Neighbours of a row and their similarities, equally long.
     pub fn of(&self, row: usize) -> (&[u32], &[f32]) {
         (self.neighbours.get(row), self.similarities.get(row))
