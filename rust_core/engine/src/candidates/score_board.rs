@@ -8,6 +8,7 @@
 //! Measured first and dropped: a list of touched items (each addition had to know whether it was its item's
 //! first), and scores by item id (three quarters of the additions left the first-level cache).
 
+use super::top_items::Sieve;
 use super::{HotOrder, TopItems};
 
 /// Items of one block: 64 bytes of scores.
@@ -94,6 +95,8 @@ impl ScoreBoard {
         }
     }
 
+    /// In three passes, none of which branches on a score: blocks that hold a good score, the good scores in
+    /// them, and only then the filter. A branch taken for one score in ten costs more than a pass.
     fn offer_from(
         &self,
         floor: f32,
@@ -101,18 +104,34 @@ impl ScoreBoard {
         order: &HotOrder,
         passes: impl Fn(u32) -> bool,
     ) {
+        let Sieve {
+            mut good_blocks,
+            mut good_scores,
+        } = top.take_sieve();
+        let mut count = 0;
+        at_least(&mut good_blocks, self.blocks.len());
         for (group, blocks) in self.marked_groups(1) {
             for (block, scores) in (group * GROUP..).zip(blocks) {
-                let score_min = floor.max(top.score_min());
-                if has_any(scores, score_min) {
-                    for (heat, &score) in (block * BLOCK..).zip(scores) {
-                        if score >= score_min {
-                            top.offer(score, order.item_of(heat as u32), &passes);
-                        }
-                    }
-                }
+                good_blocks[count] = block as u32;
+                count += usize::from(has_any(scores, floor));
             }
         }
+        let good_blocks_found = &good_blocks[..count];
+        count = 0;
+        at_least(&mut good_scores, good_blocks_found.len() * BLOCK);
+        for &block in good_blocks_found {
+            for (offset, &score) in self.blocks[block as usize].iter().enumerate() {
+                good_scores[count] = (block * BLOCK as u32 + offset as u32, score);
+                count += usize::from(score >= floor);
+            }
+        }
+        for &(heat, score) in &good_scores[..count] {
+            top.offer(score, order.item_of(heat), &passes);
+        }
+        top.return_sieve(Sieve {
+            good_blocks,
+            good_scores,
+        });
     }
 
     /// A score that about `GUESS_SHARE` times `keep` items have, from every eighth group: the largest of each
@@ -163,4 +182,12 @@ fn has_any(block: &[f32; BLOCK], score_min: f32) -> bool {
         signs | below.wrapping_sub(score.to_bits() as i32)
     });
     signs < 0
+}
+
+/// Makes a buffer long enough; what it held is of no interest.
+fn at_least<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) {
+    // One more: the entry after the last good one is always written.
+    if buffer.len() <= length {
+        buffer.resize(length + 1, T::default());
+    }
 }

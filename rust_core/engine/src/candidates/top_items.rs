@@ -12,6 +12,15 @@ pub struct TopItems {
     keys: Vec<RankKey>,
     keep: usize,
     threshold: Option<RankKey>,
+    sieve: Sieve,
+}
+
+/// Memory of `ScoreBoard::offer_to`, kept here because one `TopItems` serves all boards of a thread.
+#[derive(Debug, Default)]
+pub(super) struct Sieve {
+    pub(super) good_blocks: Vec<u32>,
+    /// Heat and score.
+    pub(super) good_scores: Vec<(u32, f32)>,
 }
 
 impl TopItems {
@@ -32,12 +41,6 @@ impl TopItems {
                 self.shrink();
             }
         }
-    }
-
-    /// A score below this cannot be among the best; always above 0.
-    #[inline]
-    pub fn score_min(&self) -> f32 {
-        self.threshold.map_or(f32::from_bits(1), RankKey::score)
     }
 
     /// How many are kept at most.
@@ -66,6 +69,14 @@ impl TopItems {
     /// The largest score kept; 0 without any.
     pub fn score_max(&self) -> f32 {
         self.keys.iter().max().map_or(0.0, |key| key.score())
+    }
+
+    pub(super) fn take_sieve(&mut self) -> Sieve {
+        std::mem::take(&mut self.sieve)
+    }
+
+    pub(super) fn return_sieve(&mut self, sieve: Sieve) {
+        self.sieve = sieve;
     }
 
     fn shrink(&mut self) {

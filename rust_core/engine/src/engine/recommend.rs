@@ -55,7 +55,7 @@ pub(super) fn recommend(
         passes,
     );
 
-    let score_of = |item| RankKey::new(scales.score(&sources.scores(item)), item);
+    let score_of = |item| RankKey::new(scales.score(|source| sources.score(source, item)), item);
     scratch.keys.clear();
     scratch.keys.extend(
         scratch
@@ -159,12 +159,9 @@ pub(super) fn source_scores(
     );
     let mut items = scratch.candidates.members().to_vec();
     items.sort_unstable();
-    let scored = |item: u32| {
-        let scores = sources.scores(item);
-        ScoredCandidate {
-            item: ItemIdx(item),
-            scores: Source::ALL.map(|source| scales.normalised(source, scores[source as usize])),
-        }
+    let scored = |item: u32| ScoredCandidate {
+        item: ItemIdx(item),
+        scores: Source::ALL.map(|source| scales.normalised(source, sources.score(source, item))),
     };
     items.into_iter().map(scored).collect()
 }

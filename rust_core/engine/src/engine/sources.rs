@@ -119,26 +119,29 @@ impl Sources<'_> {
     /// Offers those of some items, all of which pass, that a source has a score for.
     fn offer_some(&self, source: Source, items: &[u32], top: &mut TopItems) {
         for &item in items {
-            let score = self.scores(item)[source as usize];
+            let score = self.score(source, item);
             if score > 0.0 {
                 top.offer(score, item, |_| true);
             }
         }
     }
 
-    /// Every source's score of an item, not normalised; 0 where a source did not run.
-    pub(super) fn scores(&self, item: u32) -> [f32; Source::ALL.len()] {
-        let popular = &self.prepared.popular_scores;
-        let [item_knn, user_knn, repeat] = &*self.boards;
-        let heat = self.prepared.hot_order.heat_of(item);
-        [
-            item_knn.score(heat),
-            user_knn.score(heat),
-            repeat.score(heat),
-            popular.score(0, item),
-            popular.score(1, item),
-            popular.score(2, item),
-        ]
+    /// A source's score of an item, not normalised; 0 where the source did not run.
+    #[inline]
+    pub(super) fn score(&self, source: Source, item: u32) -> f32 {
+        let Prepared {
+            popular_scores,
+            hot_order,
+            ..
+        } = self.prepared;
+        match source {
+            Source::ItemKnn => self.boards[0].score(hot_order.heat_of(item)),
+            Source::UserKnn => self.boards[1].score(hot_order.heat_of(item)),
+            Source::Repeat => self.boards[2].score(hot_order.heat_of(item)),
+            Source::Popular1d => popular_scores.score(0, item),
+            Source::Popular7d => popular_scores.score(1, item),
+            Source::Popular30d => popular_scores.score(2, item),
+        }
     }
 }
 
@@ -166,8 +169,8 @@ impl Evidence for Sources<'_> {
         used.map(|&neighbour| self.prepared.hot_newest.of(neighbour as usize))
     }
 
-    fn scores_of(&self, item: ItemIdx) -> [f32; Source::ALL.len()] {
-        self.scores(item.0)
+    fn score_of(&self, source: Source, item: ItemIdx) -> f32 {
+        self.score(source, item.0)
     }
 
     fn choice_of(&self, item: ItemIdx) -> Option<(u32, TimeUs)> {

@@ -25,8 +25,8 @@ pub trait Evidence {
     fn neighbours_of(&self, item: ItemIdx) -> (&[u32], &[f32]);
     /// For each similar user the keys of the items that were used.
     fn items_of_similar_users(&self) -> impl Iterator<Item = &[u32]>;
-    /// Each source's score of an item, not normalised.
-    fn scores_of(&self, item: ItemIdx) -> [f32; Source::ALL.len()];
+    /// A source's score of an item, not normalised.
+    fn score_of(&self, source: Source, item: ItemIdx) -> f32;
     /// How often and when last the user chose an item.
     fn choice_of(&self, item: ItemIdx) -> Option<(u32, TimeUs)>;
 }
@@ -159,9 +159,8 @@ fn add_sources(
     scales: &Scales,
     evidence: &impl Evidence,
 ) {
-    let scores = evidence.scores_of(ranked.item);
     let mut add = |source: Source, basis: Basis| {
-        let contribution = scales.contribution(source, scores[source as usize]);
+        let contribution = scales.contribution(source, evidence.score_of(source, ranked.item));
         ranked.reasons.push(Reason {
             contribution,
             basis,

@@ -23,9 +23,12 @@ impl Scales {
         self.weights[source as usize] * self.normalised(source, score)
     }
 
-    /// An item's score from all sources' scores.
-    pub fn score(&self, scores: &[f32; Source::ALL.len()]) -> f32 {
-        let add = |sum, source: Source| sum + self.contribution(source, scores[source as usize]);
-        Source::ALL.into_iter().fold(0.0, add)
+    /// An item's score; asks for the scores of sources that take part.
+    #[inline]
+    pub fn score(&self, score_of: impl Fn(Source) -> f32) -> f32 {
+        // Another source would add exactly 0.
+        let has_part = |&source: &Source| self.maxima[source as usize] > 0.0;
+        let add = |sum, source: Source| sum + self.contribution(source, score_of(source));
+        Source::ALL.into_iter().filter(has_part).fold(0.0, add)
     }
 }
