@@ -6,7 +6,7 @@
 //!
 //! Notation: H the user's history and cart, K neighbours of an item, N similar users, L their history
 //! items that are used, n items. Cost of a request: |H|·K + N·L additions into boards of n floats
-//! (100·100 + 80·100 = 18,000 additions of about 2 ns), one pass over the marked blocks and a partial
+//! (100·100 + 80·100 = 18,000 additions of 2 to 3 ns), one pass over the marked blocks and a partial
 //! selection. Failure mode: a large catalogue without popular items makes every addition a cache miss (10
 //! to 20 ns in place of 2).
 //!
@@ -14,7 +14,7 @@
 //! (Kersbergen et al. 2022) for sums over the most recent part of a history.
 //!
 //! The trade-off: boards are dense and belong to a thread, so that no request allocates for a candidate;
-//! a thread pays 10 bytes for each item of the catalogue.
+//! a thread pays 18 bytes for each item of the catalogue.
 
 mod hot_order;
 mod item_knn;
