@@ -20,6 +20,7 @@ class RejectionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REJECTION_REASON_ID_TOO_LONG: _ClassVar[RejectionReason]
     REJECTION_REASON_UNKNOWN_EVENT_NAME: _ClassVar[RejectionReason]
     REJECTION_REASON_BOT: _ClassVar[RejectionReason]
+    REJECTION_REASON_INVALID_CURRENCY: _ClassVar[RejectionReason]
 REJECTION_REASON_UNSPECIFIED: RejectionReason
 REJECTION_REASON_MALFORMED_ROW: RejectionReason
 REJECTION_REASON_MISSING_USER: RejectionReason
@@ -34,3 +35,4 @@ REJECTION_REASON_NEGATIVE_PRICE: RejectionReason
 REJECTION_REASON_ID_TOO_LONG: RejectionReason
 REJECTION_REASON_UNKNOWN_EVENT_NAME: RejectionReason
 REJECTION_REASON_BOT: RejectionReason
+REJECTION_REASON_INVALID_CURRENCY: RejectionReason

@@ -4,9 +4,11 @@
 //! 1970-01-01 UTC, as in the event log.
 
 mod item_set;
+mod prefetch;
 mod rank_key;
 
 pub use item_set::ItemSet;
+pub(crate) use prefetch::prefetch;
 pub use rank_key::RankKey;
 
 use serde::Deserialize;

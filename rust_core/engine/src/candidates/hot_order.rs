@@ -10,10 +10,9 @@
 
 use std::ops::Range;
 
-use super::prefetch::prefetch;
 use crate::history::MergedHistories;
 use crate::snapshot::Neighbours;
-use crate::types::UserIdx;
+use crate::types::{UserIdx, prefetch};
 
 /// Two permutations, each the other's inverse.
 #[derive(Debug, Default)]

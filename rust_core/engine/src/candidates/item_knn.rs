@@ -1,9 +1,8 @@
 //! Items similar to what the user chose and has in the cart.
 
-use super::prefetch::{LISTS_AHEAD, prefetch};
-use super::{HotLists, ScoreBoard};
+use super::{HotLists, LISTS_AHEAD, ScoreBoard};
 use crate::snapshot::Neighbours;
-use crate::types::Taste;
+use crate::types::{Taste, prefetch};
 
 /// `item_knn(i) = Σ over h in H of weight_h · sim(h, i)`, in the order of H.
 pub fn add_similar_items(

@@ -1,9 +1,8 @@
 //! Items that similar users chose lately.
 
-use super::prefetch::{LISTS_AHEAD, prefetch};
-use super::{HotLists, ScoreBoard};
+use super::{HotLists, LISTS_AHEAD, ScoreBoard};
 use crate::snapshot::{Neighbours, UserKnnBlend};
-use crate::types::UserIdx;
+use crate::types::{UserIdx, prefetch};
 
 /// `user_knn(i) = Σ over neighbours n of sim(u, n) · [i among the newest of n's history]`, most similar
 /// neighbour first.

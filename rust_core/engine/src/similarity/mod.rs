@@ -27,7 +27,6 @@
 pub mod matrix;
 pub mod measure;
 pub mod neighbours;
-mod prefetch;
 pub mod product;
 #[cfg(test)]
 mod reference;

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Error, Result};
 use crate::similarity::matrix::{Csr, CsrView};
 use crate::similarity::measure::{Finish, Similarity};
-use crate::similarity::prefetch::prefetch;
 use crate::similarity::scan::{BLOCK, finish_blocks};
 use crate::similarity::select::{TopN, pack};
 use crate::similarity::wrong;
+use crate::types::prefetch;
 
 /// Most neighbours kept for one row; the snapshot format allows as many.
 pub const TOP_N_MAX: usize = 1_000;

@@ -1,4 +1,7 @@
 //! Asks the processor to fetch memory that will be read soon.
+//!
+//! Neighbour lists lie all over tens of megabytes, and the processor cannot guess where the next one is. The standard
+//! library has no stable safe prefetch (rust-lang/rust#146941), hence the one `unsafe` here: docs/decisions/0004.
 
 /// Bytes of one cache line.
 const LINE: usize = 64;
@@ -7,7 +10,7 @@ const LINES_MAX: usize = 8;
 
 /// Begins to fetch the start of `values`. Changes nothing but the time that a later read takes.
 #[inline(always)]
-pub(super) fn prefetch<T>(values: &[T]) {
+pub(crate) fn prefetch<T>(values: &[T]) {
     let per_line = (LINE / size_of::<T>().max(1)).max(1);
     for value in values.iter().step_by(per_line).take(LINES_MAX) {
         fetch(value);
