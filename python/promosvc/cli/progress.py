@@ -39,20 +39,26 @@ def _bar() -> Iterator[Progress]:
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
+        totals: dict[str, int] = {}
+
+        def end(stage: str) -> None:
+            count = f"{totals[stage]:,}" if totals[stage] else ""
+            bars.update(tasks[stage], total=1, completed=1, count=count)
+            bars.stop_task(tasks[stage])
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 # A stage begins where the one before it ends.
-                for earlier in tasks.values():
-                    bars.update(earlier, total=1, completed=1)
-                    bars.stop_task(earlier)
+                for earlier in list(tasks)[-1:]:
+                    end(earlier)
                 tasks[stage] = bars.add_task(stage, total=total or None, count="")
+            totals[stage] = total or done
             count = f"{done:,} / {total:,}" if total else f"{done:,}" if done else ""
             bars.update(tasks[stage], total=total or None, completed=done, count=count)
 
         yield show
-        for task in tasks.values():
-            bars.update(task, total=1, completed=1)
+        for last in list(tasks)[-1:]:
+            end(last)
 
 
 def _lines() -> Progress:
