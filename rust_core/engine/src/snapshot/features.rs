@@ -5,8 +5,8 @@ use arrow_buffer::ScalarBuffer;
 use super::arrow_file::wrong_value;
 use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::TextColumn;
+use super::files::Files;
 use super::manifest::FeatureViewSpec;
-use super::open::Files;
 use crate::error::Result;
 use crate::types::{EntityKind, FeatureStatus, TimeUs};
 

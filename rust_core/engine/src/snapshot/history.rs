@@ -3,7 +3,7 @@
 use super::arrow_file::ArrowFile;
 use super::arrow_schema::{ColumnSpec, ColumnType, Number};
 use super::columns::ListColumn;
-use super::open::Files;
+use super::files::Files;
 use crate::error::Result;
 use crate::types::UserIdx;
 

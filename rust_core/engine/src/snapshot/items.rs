@@ -4,7 +4,7 @@ use arrow_buffer::ScalarBuffer;
 
 use super::arrow_schema::{ColumnSpec, ColumnType};
 use super::columns::TextColumn;
-use super::open::Files;
+use super::files::Files;
 use crate::error::Result;
 use crate::types::{ItemIdx, Money};
 

@@ -25,6 +25,7 @@ mod checksum;
 mod columns;
 mod current;
 mod features;
+mod files;
 mod history;
 mod items;
 mod manifest;

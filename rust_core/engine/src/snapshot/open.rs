@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::manifest::{self, FileEntry, Manifest};
-use super::{Snapshot, arrow_file::ArrowFile, arrow_schema::ColumnSpec, blend, checksum, current};
+use super::files::{Files, not_listed};
+use super::manifest::{self, Manifest};
+use super::{Snapshot, blend, checksum, current};
 use super::{features, history, items, neighbours, popular, users};
 use crate::error::{Error, Result};
 
@@ -52,44 +53,6 @@ pub(super) fn open(dir: &Path) -> Result<Snapshot> {
         blend,
         manifest,
     })
-}
-
-/// The files of a snapshot, each verified as it is read.
-pub(super) struct Files<'a> {
-    dir: &'a Path,
-    pub(super) manifest: &'a Manifest,
-}
-
-impl Files<'_> {
-    /// Opens an Arrow file and checks its schema.
-    pub(super) fn arrow<'a>(
-        &self,
-        file: &'a str,
-        columns: Vec<ColumnSpec>,
-    ) -> Result<ArrowFile<'a>> {
-        let entry = self.entry(file)?;
-        let memory = checksum::read_listed(self.dir, file, entry)?;
-        ArrowFile::open(file, memory, entry.rows, columns)
-    }
-
-    fn bytes(&self, file: &str) -> Result<arrow_buffer::Buffer> {
-        let entry = self.entry(file)?;
-        if entry.rows != 0 {
-            return Err(Error::data_loss(
-                manifest::FILE,
-                "MANIFEST_INVALID",
-                format!("files[{file:?}].rows is {}; it must be 0", entry.rows),
-            ));
-        }
-        checksum::read_listed(self.dir, file, entry)
-    }
-
-    fn entry(&self, file: &str) -> Result<&FileEntry> {
-        self.manifest
-            .files
-            .get(file)
-            .ok_or_else(|| not_listed(file))
-    }
 }
 
 fn check_id(dir: &Path, manifest: &Manifest, bytes: &[u8]) -> Result<String> {
@@ -172,12 +135,4 @@ fn names_in(dir: &Path) -> Result<Vec<String>> {
 
 fn unlisted(file: &str) -> Error {
     Error::data_loss(file, "FILE_UNLISTED", "the manifest does not list it")
-}
-
-fn not_listed(file: &str) -> Error {
-    Error::data_loss(
-        manifest::FILE,
-        "MANIFEST_INVALID",
-        format!("files does not list {file:?}"),
-    )
 }

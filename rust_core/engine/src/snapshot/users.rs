@@ -2,7 +2,7 @@
 
 use super::arrow_schema::{ColumnSpec, ColumnType};
 use super::columns::TextColumn;
-use super::open::Files;
+use super::files::Files;
 use crate::error::Result;
 use crate::types::UserIdx;
 
