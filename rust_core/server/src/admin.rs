@@ -3,10 +3,10 @@
 use promosvc_engine::error::{Error, Result};
 use prost::Message;
 
-use crate::call::Door;
 use crate::clock::Clock;
 use crate::config::ClockMode;
 use crate::convert::{time_from, timestamp};
+use crate::door::Door;
 use crate::health::undecodable;
 use crate::wire::promosvc::v1 as wire;
 

@@ -20,12 +20,12 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep_until, timeout};
 
 use crate::admission::Ticket;
-use crate::call::{Method, method_unknown};
 use crate::deadline;
 use crate::framing::{
     MessageReader, ReadError, compressed, seal, send_error, send_headers, send_http_status,
     send_ok, send_patiently, unsealed,
 };
+use crate::method::{Method, method_unknown};
 use crate::streams;
 use crate::worker::Worker;
 

@@ -2,7 +2,7 @@
 //!
 //! The way of a call: `accept` gives its connection to a worker; `connection` reads its stream;
 //! `dispatch` judges the headers, lets it in (`admission`) and reads its message (`framing`); `worker` lets it
-//! take its turn; `call` answers it: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
+//! take its turn; `call` answers it at the `door`: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
 //! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams` and `snapshots`.
 //!
 //! It knows the wire and nothing of the business. The grpcio door takes the same way from `call` on, so that both
@@ -18,10 +18,12 @@ mod connection;
 mod convert;
 mod deadline;
 mod dispatch;
+mod door;
 mod fork;
 mod framing;
 mod health;
 mod log;
+mod method;
 mod reflection;
 mod server;
 mod snapshots;
@@ -30,6 +32,7 @@ mod streams;
 mod wire;
 mod worker;
 
-pub use call::{CallResult, Door};
+pub use call::CallResult;
 pub use config::{ClockConfig, ClockMode, ListenConfig, ServerConfig, SnapshotsConfig};
+pub use door::Door;
 pub use server::Server;

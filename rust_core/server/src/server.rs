@@ -16,8 +16,8 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc as async_mpsc, watch};
 
 use crate::accept;
-use crate::call::Door;
 use crate::config::{ListenConfig, ServerConfig};
+use crate::door::Door;
 use crate::fork::Owner;
 use crate::health::Life;
 use crate::worker::{self, Load, Phase, Seat};

@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
-use crate::call::Method;
 use crate::deadline;
 use crate::framing::{
     MessageReader, ReadError, seal, send_headers, send_late_error, send_ok, send_patiently,
     unsealed,
 };
 use crate::health::{Life, decode_service, watched};
+use crate::method::Method;
 use crate::worker::{Phase, Worker};
 
 /// How a stream ends.

@@ -21,10 +21,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, watch};
 use tokio::task::{spawn_local, yield_now};
 
-use crate::call::Door;
 use crate::config::ListenConfig;
 use crate::connection;
 use crate::dispatch::Call;
+use crate::door::Door;
 use crate::log::{self, Level};
 
 /// How long queued calls run before the connections get their turn: some tens of small calls, and
