@@ -85,7 +85,7 @@ def test_a_wrong_mapping_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(MappingError) as caught:
         import_text(tmp_path, PLAIN, good, path)
     assert str(caught.value) == (
-        "events[0].columns.user_id: there is no column 'user_id' in a.csv; did you mean 'userid'?"
+        "events[0].columns.user_id: there is no column 'user_id' in a.csv (did you mean 'userid'?)"
         "; its columns are event_name, userid, item_id, event_at"
     )
     assert not (tmp_path / "events.duckdb").exists()

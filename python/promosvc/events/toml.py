@@ -23,7 +23,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     lowered = {word.lower(): word for word in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(lowered[word]) for word in close)}?" if close else ""
+    return f" (did you mean {' or '.join(repr(lowered[word]) for word in close)}?)" if close else ""
 
 
 class Table:

@@ -5,6 +5,7 @@ same bytes to the same engine: the differential oracle, and the place for people
 of the C core. Python starts, configures and stops them; it is never on the native request path.
 """
 
+import json
 import signal
 import sys
 import threading
@@ -97,7 +98,7 @@ def serve(
     try:
         announce(server.start())
         stopping.wait()
-        print("draining", file=sys.stderr, flush=True)
+        print(json.dumps({"event": "draining", "level": "info"}), file=sys.stderr, flush=True)
         stopped = threading.Event()
         outcome: list[bool] = []
 
