@@ -88,7 +88,7 @@ def main() -> None:
             "neighbours_vs_implicit": figures["synthetic_1t_ratio"],
             "neighbours_vs_implicit_worst": max(ratios),
             **figures,
-        }  # type: ignore[type-var]
+        }
     )
 
 
@@ -121,7 +121,7 @@ def compare(matrix: Csr, threads: int, repeats: int) -> dict[str, float]:
 
         seconds = harness.interleaved({"ours": ours, "kernel": kernel, "fit": fit}, repeats=repeats)
         theirs = all_pairs_knn(normalised, TOP_N + 1, num_threads=threads, show_progress=False).tocsr()
-    found_indptr, _, values = ours()  # type: ignore[misc]
+    found_indptr, _, values = ours()
     difference = 0.0
     for item in has_items:
         mine = values[found_indptr[item] : found_indptr[item + 1]]

@@ -7,7 +7,7 @@ imported only to give back to a caller who gave one of them, so that neither is 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, cast
 
 import pyarrow as pa
 
@@ -32,7 +32,7 @@ def to_arrow(frame: ArrowStreamExportable) -> pa.Table:
     if isinstance(frame, pa.Table):
         return frame
     if kind_of(frame) == "pandas" and getattr(getattr(frame, "index", None), "name", None) is not None:
-        frame = frame.reset_index()  # type: ignore[attr-defined]
+        frame = cast("Any", frame).reset_index()
     if not hasattr(frame, "__arrow_c_stream__"):
         raise InvalidArgumentError(
             f"{type(frame).__name__} is no frame; give pandas, polars, Arrow or what has __arrow_c_stream__",
@@ -50,7 +50,9 @@ def to_arrow(frame: ArrowStreamExportable) -> pa.Table:
 def kind_of(frame: object) -> FrameKind:
     """Which library a frame is of; "arrow" for anything that is neither pandas nor polars."""
     module = type(frame).__module__.partition(".")[0]
-    return module if module in ("pandas", "polars") else "arrow"  # type: ignore[return-value]
+    if module == "pandas":
+        return "pandas"
+    return "polars" if module == "polars" else "arrow"
 
 
 def from_arrow(table: pa.Table, kind: FrameKind) -> Any:

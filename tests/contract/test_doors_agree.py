@@ -171,7 +171,7 @@ def test_both_doors_refuse_alike(doors: tuple[grpc.Channel, grpc.Channel], name:
 
 def features(kind: int, keys: list[tuple[str, str]], views: list[str] | None = None) -> bytes:
     return features_pb2.GetFeaturesRequest(
-        entity_kind=kind,  # type: ignore[arg-type]  # reason: also values that the enum does not have
+        entity_kind=kind,
         entity_keys=[features_pb2.EntityKey(entity_id=entity, category=cat) for entity, cat in keys],
         views=views or [],
     ).SerializeToString()

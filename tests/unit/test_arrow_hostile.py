@@ -14,12 +14,12 @@ from promosvc.errors import InvalidArgumentError
 
 
 def read(users: object) -> list[str]:
-    return pa.table(_core.read_users(users))["user_id"].to_pylist()  # type: ignore[arg-type]
+    return pa.table(_core.read_users(users))["user_id"].to_pylist()
 
 
 def refused(users: object, reason: str) -> str:
     with pytest.raises(InvalidArgumentError) as caught:
-        _core.read_users(users)  # type: ignore[arg-type]
+        _core.read_users(users)
     assert caught.value.reason == reason
     assert caught.value.field.startswith("users")
     return str(caught.value)
@@ -155,7 +155,7 @@ class Stream(ctypes.Structure):
 
 
 def release_offset(structure: type[ctypes.Structure]) -> int:
-    return structure.release.offset  # type: ignore[attr-defined]
+    return structure.release.offset
 
 
 class Liar:
@@ -177,7 +177,7 @@ class Liar:
         self.stream = Stream(
             Get(self._schema), Get(self._next), LastError(lambda _: None), self.on_release, None
         )
-        for name in changes.get("without", ()):  # type: ignore[attr-defined]
+        for name in changes.get("without", ()):
             kind = dict(Stream._fields_)[name]
             setattr(self.stream, name, kind())
 
@@ -198,19 +198,19 @@ class Liar:
 
     def _schema(self, _stream: int, out: int) -> int:
         if "schema_code" in self.changes:
-            return int(self.changes["schema_code"])  # type: ignore[call-overload]
+            return int(self.changes["schema_code"])
         release = ctypes.cast(self.release_schema, ctypes.c_void_p)
         child = Schema(self.format, b"user_id", None, 0, 0, None, None, release, None)
         self.alive.append(child)
         children = self._pointers([ctypes.addressof(child)])
-        parent = Schema(b"+s", b"", None, 0, 1, children, None, release, None)  # type: ignore[arg-type]
+        parent = Schema(b"+s", b"", None, 0, 1, children, None, release, None)
         ctypes.memmove(out, ctypes.addressof(parent), ctypes.sizeof(parent))
         return 0
 
     def _next(self, _stream: int, out: int) -> int:
         self.batches += 1
         if "next_code" in self.changes:
-            return int(self.changes["next_code"])  # type: ignore[call-overload]
+            return int(self.changes["next_code"])
         if self.batches > 1:
             ctypes.memset(out, 0, ctypes.sizeof(Array))
             return 0
@@ -222,24 +222,24 @@ class Liar:
             self.alive.append(held)
             addresses.append(None if held is None else ctypes.addressof(held))
         release = ctypes.cast(self.release_child, ctypes.c_void_p)
-        length = int(self.changes.get("length", 2))  # type: ignore[call-overload]
+        length = int(self.changes.get("length", 2))
         child = Array(
             length,
-            int(self.changes.get("null_count", 0)),  # type: ignore[call-overload]
-            int(self.changes.get("offset", 0)),  # type: ignore[call-overload]
+            int(self.changes.get("null_count", 0)),
+            int(self.changes.get("offset", 0)),
             len(addresses),
             0,
-            self._pointers(addresses),  # type: ignore[arg-type]
+            self._pointers(addresses),
             None,
             None,
             release,
             None,
         )
         self.alive.append(child)
-        n_children = int(self.changes.get("n_children", 1))  # type: ignore[call-overload]
+        n_children = int(self.changes.get("n_children", 1))
         children = self._pointers([ctypes.addressof(child)] if n_children else [])
-        rows = int(self.changes.get("rows", 2))  # type: ignore[call-overload]
-        parent = Array(rows, 0, 0, 1, n_children, self._pointers([None]), children, None, release, None)  # type: ignore[arg-type]
+        rows = int(self.changes.get("rows", 2))
+        parent = Array(rows, 0, 0, 1, n_children, self._pointers([None]), children, None, release, None)
         ctypes.memmove(out, ctypes.addressof(parent), ctypes.sizeof(parent))
         return 0
 
@@ -282,9 +282,9 @@ def offsets(*values: int) -> bytes:
     ids=str,
 )
 def test_streams_that_lie(changes: dict[str, object]) -> None:
-    liar = Liar(**changes)  # type: ignore[arg-type]
+    liar = Liar(**changes)
     refused(liar, "MALFORMED_ARROW")
-    assert liar.released == (0 if "release" in changes.get("without", ()) else 1)  # type: ignore[operator]
+    assert liar.released == (0 if "release" in changes.get("without", ()) else 1)
 
 
 # -- tables of another meaning --------------------------------------------------------------------

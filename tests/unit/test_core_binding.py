@@ -66,7 +66,7 @@ def test_instances_are_frozen(tmp_path: Path) -> None:
     table = _core.read_users(pa.table({"user_id": ["ada"]}))
     for instance in (table, _core.Server(configuration(tmp_path)), _core.Door(configuration(tmp_path))):
         with pytest.raises(AttributeError):
-            instance.something = 1  # type: ignore[union-attr]
+            instance.something = 1
 
 
 def test_a_missing_snapshot_is_named(tmp_path: Path) -> None:

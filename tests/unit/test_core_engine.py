@@ -28,7 +28,7 @@ def recommend(engine: _core.Engine, **changes: object) -> pa.Table:
         "sources": [],
         "now_us": NOW,
     }
-    return pa.table(engine.recommend(USERS, **(options | changes)))  # type: ignore[arg-type]
+    return pa.table(engine.recommend(USERS, **(options | changes)))
 
 
 def test_lists_of_all_users_in_one_table(engine: _core.Engine) -> None:

@@ -42,7 +42,7 @@ ITEM_HEAD = "id,kind,title,category,price,currency,stock,colour\n"
 
 
 def run(folder: Path, **files: list[Path]) -> ImportReport:
-    report = import_files(folder / "events.duckdb", Mapping.parse(MAPPING), now=NOW, **files)  # type: ignore[arg-type]
+    report = import_files(folder / "events.duckdb", Mapping.parse(MAPPING), now=NOW, **files)
     for counts in (report.event_counts, report.item_counts, report.user_counts):
         assert counts.adds_up
     return report

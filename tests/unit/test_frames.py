@@ -59,9 +59,9 @@ def test_a_named_index_is_a_column_an_unnamed_one_is_not() -> None:
 
 def test_what_is_no_frame_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="list is no frame"):
-        frames.to_arrow([1])  # type: ignore[arg-type]
+        frames.to_arrow([1])
     with pytest.raises(InvalidArgumentError, match="'spark' is no kind of frame"):
-        frames.from_arrow(pa.table(DATA), "spark")  # type: ignore[arg-type]
+        frames.from_arrow(pa.table(DATA), "spark")
     with pytest.raises(MappingError, match="'basket' is not one of events, items, users"):
         import_frame(tmp_path / "events.duckdb", pa.table(DATA), COLUMNS, family="basket")
     with pytest.raises(MappingError, match="there is no column 'user' in frame"):

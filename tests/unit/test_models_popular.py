@@ -44,7 +44,7 @@ def test_decay_and_weights() -> None:
 def test_wrong_events_are_named(arguments: dict[str, object], field: str) -> None:
     good: dict[str, object] = {"items": [0], "ages_days": [1], "n_items": 4}
     with pytest.raises(InvalidArgumentError) as caught:
-        Popular(7).fit(**(good | arguments))  # type: ignore[arg-type]
+        Popular(7).fit(**(good | arguments))
     assert caught.value.field == field
 
 

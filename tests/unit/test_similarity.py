@@ -157,7 +157,7 @@ def test_wrong_arguments_are_named(change: dict[str, object], field: str, words:
     from promosvc.errors import InvalidArgumentError
 
     with pytest.raises(InvalidArgumentError) as caught:
-        _core.item_neighbours(**(good() | change))  # type: ignore[arg-type]
+        _core.item_neighbours(**(good() | change))
     assert caught.value.field == field
     assert words in str(caught.value)
     assert str(caught.value).startswith(field)
