@@ -125,6 +125,7 @@ REASONS: Final[dict[str, int]] = {
     "UNKNOWN_EVENT_NAME": 12,
     "BOT": 13,
     "INVALID_CURRENCY": 14,
+    "MISSING_EVENT_ID": 15,
 }
 """Why an event is refused: names and numbers of `promosvc.v1.RejectionReason`, without its prefix."""
 

@@ -54,6 +54,12 @@ class FailedPreconditionError(PromosvcError):
     default_reason = "FAILED_PRECONDITION"
 
 
+class AlreadyExistsError(PromosvcError):
+    """Another thing has this name already."""
+
+    default_reason = "ALREADY_EXISTS"
+
+
 class OverloadedError(PromosvcError):
     """Too many calls at once; `metadata["retry_after_ms"]` says when to come back."""
 
@@ -140,6 +146,7 @@ KIND_ERRORS: dict[str, type[PromosvcError]] = {
     "InvalidArgument": InvalidArgumentError,
     "NotFound": NotFoundError,
     "FailedPrecondition": FailedPreconditionError,
+    "AlreadyExists": AlreadyExistsError,
     "Overloaded": OverloadedError,
     "MessageTooLarge": MessageTooLargeError,
     "Unavailable": UnavailableError,

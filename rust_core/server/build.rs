@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every file of the protocol, below `proto/`.
-const FILES: [&str; 7] = [
+const FILES: [&str; 10] = [
+    "promosvc/log/v1/checkpoint.proto",
+    "promosvc/log/v1/decision_log.proto",
+    "promosvc/log/v1/event_log.proto",
     "promosvc/v1/admin_service.proto",
     "promosvc/v1/promo_service.proto",
     "grpc/health/v1/health.proto",

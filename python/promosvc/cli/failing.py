@@ -6,6 +6,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from promosvc.errors import (
+    AlreadyExistsError,
     DeadlineExceededError,
     FailedPreconditionError,
     InvalidArgumentError,
@@ -24,6 +25,7 @@ EXIT_CODES: tuple[tuple[type[PromosvcError], int], ...] = (
     (InvalidArgumentError, 3),
     (NotFoundError, 4),
     (FailedPreconditionError, 4),
+    (AlreadyExistsError, 4),
     (SnapshotError, 5),
     (OverloadedError, 6),
     (UnavailableError, 6),

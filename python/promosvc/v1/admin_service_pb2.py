@@ -26,27 +26,37 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from promosvc.v1 import recommend_pb2 as promosvc_dot_v1_dot_recommend__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpromosvc/v1/admin_service.proto\x12\x0bpromosvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpromosvc/v1/recommend.proto\"\x12\n\x10GetStatusRequest\"\xa4\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\'\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x18.promosvc.v1.ClockStatus\x12-\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1b.promosvc.v1.SnapshotStatus\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_calls\x18\x05 \x01(\x05\x12\x1b\n\x13in_flight_calls_max\x18\x06 \x01(\x05\x12\x12\n\nshed_calls\x18\x07 \x01(\x03\x12\x12\n\nplacements\x18\x08 \x03(\t\x12\x18\n\x10snapshot_refusal\x18\t \x01(\t\"o\n\x0b\x43lockStatus\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.promosvc.v1.ClockMode\x12\'\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\toffset_us\x18\x03 \x01(\x03\"\x91\x02\n\x0eSnapshotStatus\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x30\n\x0cwatermark_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x65vents_position\x18\x03 \x01(\x03\x12\x31\n\x0emodel_versions\x18\x04 \x03(\x0b\x32\x19.promosvc.v1.ModelVersion\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x12\n\nuser_count\x18\x06 \x01(\x03\x12\x15\n\rfeature_views\x18\x07 \x03(\t\x12-\n\tloaded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0fSetClockRequest\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x10SetClockResponse\x12\'\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x18.promosvc.v1.ClockStatus*U\n\tClockMode\x12\x1a\n\x16\x43LOCK_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43LOCK_MODE_OFFSET\x10\x01\x12\x15\n\x11\x43LOCK_MODE_MANUAL\x10\x02\x32\xa3\x01\n\x0c\x41\x64minService\x12J\n\tGetStatus\x12\x1d.promosvc.v1.GetStatusRequest\x1a\x1e.promosvc.v1.GetStatusResponse\x12G\n\x08SetClock\x12\x1c.promosvc.v1.SetClockRequest\x1a\x1d.promosvc.v1.SetClockResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpromosvc/v1/admin_service.proto\x12\x0bpromosvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpromosvc/v1/recommend.proto\"\x12\n\x10GetStatusRequest\"\xa1\x04\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\'\n\x05\x63lock\x18\x02 \x01(\x0b\x32\x18.promosvc.v1.ClockStatus\x12-\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1b.promosvc.v1.SnapshotStatus\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_calls\x18\x05 \x01(\x05\x12\x1b\n\x13in_flight_calls_max\x18\x06 \x01(\x05\x12\x12\n\nshed_calls\x18\x07 \x01(\x03\x12\x12\n\nplacements\x18\x08 \x03(\t\x12\x18\n\x10snapshot_refusal\x18\t \x01(\t\x12.\n\tevent_log\x18\n \x01(\x0b\x32\x1b.promosvc.v1.EventLogStatus\x12\x30\n\nlive_state\x18\x0b \x01(\x0b\x32\x1c.promosvc.v1.LiveStateStatus\x12)\n\x06\x64\x65\x64upe\x18\x0c \x01(\x0b\x32\x19.promosvc.v1.DedupeStatus\x12\x38\n\x0erequest_window\x18\r \x01(\x0b\x32 .promosvc.v1.RequestWindowStatus\x12\x34\n\x0c\x64\x65\x63ision_log\x18\x0e \x01(\x0b\x32\x1e.promosvc.v1.DecisionLogStatus\"\xc2\x01\n\x0e\x45ventLogStatus\x12\x18\n\x10\x64urable_position\x18\x01 \x01(\x03\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rsegment_count\x18\x03 \x01(\x05\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12\x1b\n\x13\x63heckpoint_position\x18\x05 \x01(\x03\x12\x0f\n\x07\x66\x61ilure\x18\x06 \x01(\t\x12\x17\n\x0fqueued_commands\x18\x07 \x01(\x05\x12\x11\n\tcut_bytes\x18\x08 \x01(\x03\"\x87\x01\n\x0fLiveStateStatus\x12\x12\n\nuser_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x02 \x01(\x03\x12\x12\n\nitem_count\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12\x11\n\tbytes_max\x18\x05 \x01(\x03\x12\x15\n\revicted_users\x18\x06 \x01(\x03\"\xa4\x01\n\x0c\x44\x65\x64upeStatus\x12\x10\n\x08id_count\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x11\n\tbytes_max\x18\x03 \x01(\x03\x12-\n\toldest_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11snapshot_id_count\x18\x05 \x01(\x03\x12\x16\n\x0ewindow_seconds\x18\x06 \x01(\x03\"f\n\x13RequestWindowStatus\x12\x15\n\rrequest_count\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x11\n\tbytes_max\x18\x03 \x01(\x03\x12\x16\n\x0ewindow_seconds\x18\x04 \x01(\x03\"J\n\x11\x44\x65\x63isionLogStatus\x12\x13\n\x0bsample_rate\x18\x01 \x01(\x01\x12\x0f\n\x07written\x18\x02 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x03\"o\n\x0b\x43lockStatus\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.promosvc.v1.ClockMode\x12\'\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\toffset_us\x18\x03 \x01(\x03\"\x91\x02\n\x0eSnapshotStatus\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x30\n\x0cwatermark_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x65vents_position\x18\x03 \x01(\x03\x12\x31\n\x0emodel_versions\x18\x04 \x03(\x0b\x32\x19.promosvc.v1.ModelVersion\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x12\n\nuser_count\x18\x06 \x01(\x03\x12\x15\n\rfeature_views\x18\x07 \x03(\t\x12-\n\tloaded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0fSetClockRequest\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x10SetClockResponse\x12\'\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x18.promosvc.v1.ClockStatus*U\n\tClockMode\x12\x1a\n\x16\x43LOCK_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43LOCK_MODE_OFFSET\x10\x01\x12\x15\n\x11\x43LOCK_MODE_MANUAL\x10\x02\x32\xa3\x01\n\x0c\x41\x64minService\x12J\n\tGetStatus\x12\x1d.promosvc.v1.GetStatusRequest\x1a\x1e.promosvc.v1.GetStatusResponse\x12G\n\x08SetClock\x12\x1c.promosvc.v1.SetClockRequest\x1a\x1d.promosvc.v1.SetClockResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'promosvc.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKMODE']._serialized_start=935
-  _globals['_CLOCKMODE']._serialized_end=1020
+  _globals['_CLOCKMODE']._serialized_start=1870
+  _globals['_CLOCKMODE']._serialized_end=1955
   _globals['_GETSTATUSREQUEST']._serialized_start=110
   _globals['_GETSTATUSREQUEST']._serialized_end=128
   _globals['_GETSTATUSRESPONSE']._serialized_start=131
-  _globals['_GETSTATUSRESPONSE']._serialized_end=423
-  _globals['_CLOCKSTATUS']._serialized_start=425
-  _globals['_CLOCKSTATUS']._serialized_end=536
-  _globals['_SNAPSHOTSTATUS']._serialized_start=539
-  _globals['_SNAPSHOTSTATUS']._serialized_end=812
-  _globals['_SETCLOCKREQUEST']._serialized_start=814
-  _globals['_SETCLOCKREQUEST']._serialized_end=872
-  _globals['_SETCLOCKRESPONSE']._serialized_start=874
-  _globals['_SETCLOCKRESPONSE']._serialized_end=933
-  _globals['_ADMINSERVICE']._serialized_start=1023
-  _globals['_ADMINSERVICE']._serialized_end=1186
+  _globals['_GETSTATUSRESPONSE']._serialized_end=676
+  _globals['_EVENTLOGSTATUS']._serialized_start=679
+  _globals['_EVENTLOGSTATUS']._serialized_end=873
+  _globals['_LIVESTATESTATUS']._serialized_start=876
+  _globals['_LIVESTATESTATUS']._serialized_end=1011
+  _globals['_DEDUPESTATUS']._serialized_start=1014
+  _globals['_DEDUPESTATUS']._serialized_end=1178
+  _globals['_REQUESTWINDOWSTATUS']._serialized_start=1180
+  _globals['_REQUESTWINDOWSTATUS']._serialized_end=1282
+  _globals['_DECISIONLOGSTATUS']._serialized_start=1284
+  _globals['_DECISIONLOGSTATUS']._serialized_end=1358
+  _globals['_CLOCKSTATUS']._serialized_start=1360
+  _globals['_CLOCKSTATUS']._serialized_end=1471
+  _globals['_SNAPSHOTSTATUS']._serialized_start=1474
+  _globals['_SNAPSHOTSTATUS']._serialized_end=1747
+  _globals['_SETCLOCKREQUEST']._serialized_start=1749
+  _globals['_SETCLOCKREQUEST']._serialized_end=1807
+  _globals['_SETCLOCKRESPONSE']._serialized_start=1809
+  _globals['_SETCLOCKRESPONSE']._serialized_end=1868
+  _globals['_ADMINSERVICE']._serialized_start=1958
+  _globals['_ADMINSERVICE']._serialized_end=2121
 # @@protoc_insertion_point(module_scope)

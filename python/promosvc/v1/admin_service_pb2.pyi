@@ -25,7 +25,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "clock", "snapshot", "started_at", "in_flight_calls", "in_flight_calls_max", "shed_calls", "placements", "snapshot_refusal")
+    __slots__ = ("version", "clock", "snapshot", "started_at", "in_flight_calls", "in_flight_calls_max", "shed_calls", "placements", "snapshot_refusal", "event_log", "live_state", "dedupe", "request_window", "decision_log")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,11 @@ class GetStatusResponse(_message.Message):
     SHED_CALLS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    EVENT_LOG_FIELD_NUMBER: _ClassVar[int]
+    LIVE_STATE_FIELD_NUMBER: _ClassVar[int]
+    DEDUPE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    DECISION_LOG_FIELD_NUMBER: _ClassVar[int]
     version: str
     clock: ClockStatus
     snapshot: SnapshotStatus
@@ -44,7 +49,86 @@ class GetStatusResponse(_message.Message):
     shed_calls: int
     placements: _containers.RepeatedScalarFieldContainer[str]
     snapshot_refusal: str
-    def __init__(self, version: _Optional[str] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., snapshot: _Optional[_Union[SnapshotStatus, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_calls: _Optional[int] = ..., in_flight_calls_max: _Optional[int] = ..., shed_calls: _Optional[int] = ..., placements: _Optional[_Iterable[str]] = ..., snapshot_refusal: _Optional[str] = ...) -> None: ...
+    event_log: EventLogStatus
+    live_state: LiveStateStatus
+    dedupe: DedupeStatus
+    request_window: RequestWindowStatus
+    decision_log: DecisionLogStatus
+    def __init__(self, version: _Optional[str] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., snapshot: _Optional[_Union[SnapshotStatus, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_calls: _Optional[int] = ..., in_flight_calls_max: _Optional[int] = ..., shed_calls: _Optional[int] = ..., placements: _Optional[_Iterable[str]] = ..., snapshot_refusal: _Optional[str] = ..., event_log: _Optional[_Union[EventLogStatus, _Mapping]] = ..., live_state: _Optional[_Union[LiveStateStatus, _Mapping]] = ..., dedupe: _Optional[_Union[DedupeStatus, _Mapping]] = ..., request_window: _Optional[_Union[RequestWindowStatus, _Mapping]] = ..., decision_log: _Optional[_Union[DecisionLogStatus, _Mapping]] = ...) -> None: ...
+
+class EventLogStatus(_message.Message):
+    __slots__ = ("durable_position", "first_position", "segment_count", "bytes", "checkpoint_position", "failure", "queued_commands", "cut_bytes")
+    DURABLE_POSITION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_POSITION_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_POSITION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    CUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    durable_position: int
+    first_position: int
+    segment_count: int
+    bytes: int
+    checkpoint_position: int
+    failure: str
+    queued_commands: int
+    cut_bytes: int
+    def __init__(self, durable_position: _Optional[int] = ..., first_position: _Optional[int] = ..., segment_count: _Optional[int] = ..., bytes: _Optional[int] = ..., checkpoint_position: _Optional[int] = ..., failure: _Optional[str] = ..., queued_commands: _Optional[int] = ..., cut_bytes: _Optional[int] = ...) -> None: ...
+
+class LiveStateStatus(_message.Message):
+    __slots__ = ("user_count", "event_count", "item_count", "bytes", "bytes_max", "evicted_users")
+    USER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ITEM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_USERS_FIELD_NUMBER: _ClassVar[int]
+    user_count: int
+    event_count: int
+    item_count: int
+    bytes: int
+    bytes_max: int
+    evicted_users: int
+    def __init__(self, user_count: _Optional[int] = ..., event_count: _Optional[int] = ..., item_count: _Optional[int] = ..., bytes: _Optional[int] = ..., bytes_max: _Optional[int] = ..., evicted_users: _Optional[int] = ...) -> None: ...
+
+class DedupeStatus(_message.Message):
+    __slots__ = ("id_count", "bytes", "bytes_max", "oldest_at", "snapshot_id_count", "window_seconds")
+    ID_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_AT_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_ID_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    id_count: int
+    bytes: int
+    bytes_max: int
+    oldest_at: _timestamp_pb2.Timestamp
+    snapshot_id_count: int
+    window_seconds: int
+    def __init__(self, id_count: _Optional[int] = ..., bytes: _Optional[int] = ..., bytes_max: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., snapshot_id_count: _Optional[int] = ..., window_seconds: _Optional[int] = ...) -> None: ...
+
+class RequestWindowStatus(_message.Message):
+    __slots__ = ("request_count", "bytes", "bytes_max", "window_seconds")
+    REQUEST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_count: int
+    bytes: int
+    bytes_max: int
+    window_seconds: int
+    def __init__(self, request_count: _Optional[int] = ..., bytes: _Optional[int] = ..., bytes_max: _Optional[int] = ..., window_seconds: _Optional[int] = ...) -> None: ...
+
+class DecisionLogStatus(_message.Message):
+    __slots__ = ("sample_rate", "written", "dropped")
+    SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    sample_rate: float
+    written: int
+    dropped: int
+    def __init__(self, sample_rate: _Optional[float] = ..., written: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class ClockStatus(_message.Message):
     __slots__ = ("mode", "now", "offset_us")

@@ -22,15 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17promosvc/v1/event.proto\x12\x0bpromosvc.v1*\xac\x04\n\x0fRejectionReason\x12 \n\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eREJECTION_REASON_MALFORMED_ROW\x10\x01\x12!\n\x1dREJECTION_REASON_MISSING_USER\x10\x02\x12!\n\x1dREJECTION_REASON_MISSING_ITEM\x10\x03\x12\'\n#REJECTION_REASON_MISSING_EVENT_NAME\x10\x04\x12!\n\x1dREJECTION_REASON_MISSING_TIME\x10\x05\x12!\n\x1dREJECTION_REASON_INVALID_TIME\x10\x06\x12$\n REJECTION_REASON_IMPOSSIBLE_TIME\x10\x07\x12#\n\x1fREJECTION_REASON_INVALID_NUMBER\x10\x08\x12\"\n\x1eREJECTION_REASON_ZERO_QUANTITY\x10\t\x12#\n\x1fREJECTION_REASON_NEGATIVE_PRICE\x10\n\x12 \n\x1cREJECTION_REASON_ID_TOO_LONG\x10\x0b\x12\'\n#REJECTION_REASON_UNKNOWN_EVENT_NAME\x10\x0c\x12\x18\n\x14REJECTION_REASON_BOT\x10\r\x12%\n!REJECTION_REASON_INVALID_CURRENCY\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17promosvc/v1/event.proto\x12\x0bpromosvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\x13RecordEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.promosvc.v1.Event\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x8a\x01\n\x14RecordEventsResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.promosvc.v1.EventResult\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x03 \x01(\x05\x12\x16\n\x0erejected_count\x18\x04 \x01(\x05\"\x97\x01\n\x0b\x45ventResult\x12*\n\x07verdict\x18\x01 \x01(\x0e\x32\x19.promosvc.v1.EventVerdict\x12\x36\n\x10rejection_reason\x18\x02 \x01(\x0e\x32\x1c.promosvc.v1.RejectionReason\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x15\n\ris_attributed\x18\x04 \x01(\x08\"\xb0\x04\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nevent_name\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12,\n\x08\x65vent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08order_id\x18\x06 \x01(\t\x12\x15\n\x08quantity\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0c\x61mount_minor\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0e\x64iscount_minor\x18\t \x01(\x03H\x02\x88\x01\x01\x12\"\n\x15\x63oupon_discount_minor\x18\n \x01(\x03H\x03\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x13\n\x06rating\x18\x0c \x01(\x01H\x04\x88\x01\x01\x12\x13\n\x0bsearch_term\x18\r \x01(\t\x12\x14\n\x0cpromotion_id\x18\x0e \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x0f \x01(\t\x12\x36\n\nattributes\x18\x10 \x03(\x0b\x32\".promosvc.v1.Event.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_quantityB\x0f\n\r_amount_minorB\x11\n\x0f_discount_minorB\x18\n\x16_coupon_discount_minorB\t\n\x07_rating*\x82\x01\n\x0c\x45ventVerdict\x12\x1d\n\x19\x45VENT_VERDICT_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45VENT_VERDICT_ACCEPTED\x10\x01\x12\x1b\n\x17\x45VENT_VERDICT_DUPLICATE\x10\x02\x12\x1a\n\x16\x45VENT_VERDICT_REJECTED\x10\x03*\xd3\x04\n\x0fRejectionReason\x12 \n\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eREJECTION_REASON_MALFORMED_ROW\x10\x01\x12!\n\x1dREJECTION_REASON_MISSING_USER\x10\x02\x12!\n\x1dREJECTION_REASON_MISSING_ITEM\x10\x03\x12\'\n#REJECTION_REASON_MISSING_EVENT_NAME\x10\x04\x12!\n\x1dREJECTION_REASON_MISSING_TIME\x10\x05\x12!\n\x1dREJECTION_REASON_INVALID_TIME\x10\x06\x12$\n REJECTION_REASON_IMPOSSIBLE_TIME\x10\x07\x12#\n\x1fREJECTION_REASON_INVALID_NUMBER\x10\x08\x12\"\n\x1eREJECTION_REASON_ZERO_QUANTITY\x10\t\x12#\n\x1fREJECTION_REASON_NEGATIVE_PRICE\x10\n\x12 \n\x1cREJECTION_REASON_ID_TOO_LONG\x10\x0b\x12\'\n#REJECTION_REASON_UNKNOWN_EVENT_NAME\x10\x0c\x12\x18\n\x14REJECTION_REASON_BOT\x10\r\x12%\n!REJECTION_REASON_INVALID_CURRENCY\x10\x0e\x12%\n!REJECTION_REASON_MISSING_EVENT_ID\x10\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'promosvc.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REJECTIONREASON']._serialized_start=41
-  _globals['_REJECTIONREASON']._serialized_end=597
+  _globals['_EVENT_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_EVENTVERDICT']._serialized_start=1007
+  _globals['_EVENTVERDICT']._serialized_end=1137
+  _globals['_REJECTIONREASON']._serialized_start=1140
+  _globals['_REJECTIONREASON']._serialized_end=1735
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=73
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=146
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=149
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=287
+  _globals['_EVENTRESULT']._serialized_start=290
+  _globals['_EVENTRESULT']._serialized_end=441
+  _globals['_EVENT']._serialized_start=444
+  _globals['_EVENT']._serialized_end=1004
+  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_start=869
+  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_end=918
 # @@protoc_insertion_point(module_scope)

@@ -22,17 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from promosvc.v1 import catalogue_pb2 as promosvc_dot_v1_dot_catalogue__pb2
+from promosvc.v1 import event_pb2 as promosvc_dot_v1_dot_event__pb2
 from promosvc.v1 import features_pb2 as promosvc_dot_v1_dot_features__pb2
 from promosvc.v1 import recommend_pb2 as promosvc_dot_v1_dot_recommend__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpromosvc/v1/promo_service.proto\x12\x0bpromosvc.v1\x1a\x1apromosvc/v1/features.proto\x1a\x1bpromosvc/v1/recommend.proto2\xac\x01\n\x0cPromoService\x12J\n\tRecommend\x12\x1d.promosvc.v1.RecommendRequest\x1a\x1e.promosvc.v1.RecommendResponse\x12P\n\x0bGetFeatures\x12\x1f.promosvc.v1.GetFeaturesRequest\x1a .promosvc.v1.GetFeaturesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpromosvc/v1/promo_service.proto\x12\x0bpromosvc.v1\x1a\x1bpromosvc/v1/catalogue.proto\x1a\x17promosvc/v1/event.proto\x1a\x1apromosvc/v1/features.proto\x1a\x1bpromosvc/v1/recommend.proto2\xd3\x02\n\x0cPromoService\x12J\n\tRecommend\x12\x1d.promosvc.v1.RecommendRequest\x1a\x1e.promosvc.v1.RecommendResponse\x12P\n\x0bGetFeatures\x12\x1f.promosvc.v1.GetFeaturesRequest\x1a .promosvc.v1.GetFeaturesResponse\x12S\n\x0cRecordEvents\x12 .promosvc.v1.RecordEventsRequest\x1a!.promosvc.v1.RecordEventsResponse\x12P\n\x0bUpsertItems\x12\x1f.promosvc.v1.UpsertItemsRequest\x1a .promosvc.v1.UpsertItemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'promosvc.v1.promo_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROMOSERVICE']._serialized_start=106
-  _globals['_PROMOSERVICE']._serialized_end=278
+  _globals['_PROMOSERVICE']._serialized_start=160
+  _globals['_PROMOSERVICE']._serialized_end=499
 # @@protoc_insertion_point(module_scope)

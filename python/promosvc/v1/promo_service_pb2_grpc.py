@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from promosvc.v1 import catalogue_pb2 as promosvc_dot_v1_dot_catalogue__pb2
+from promosvc.v1 import event_pb2 as promosvc_dot_v1_dot_event__pb2
 from promosvc.v1 import features_pb2 as promosvc_dot_v1_dot_features__pb2
 from promosvc.v1 import recommend_pb2 as promosvc_dot_v1_dot_recommend__pb2
 
@@ -27,7 +29,7 @@ if _version_not_supported:
 
 
 class PromoServiceStub:
-    """Decides which items to show to a user. A message is at most 4 MiB.
+    """Decides which items to show to a user, and records what users do. A message is at most 4 MiB.
     """
 
     def __init__(self, channel):
@@ -46,10 +48,20 @@ class PromoServiceStub:
                 request_serializer=promosvc_dot_v1_dot_features__pb2.GetFeaturesRequest.SerializeToString,
                 response_deserializer=promosvc_dot_v1_dot_features__pb2.GetFeaturesResponse.FromString,
                 _registered_method=True)
+        self.RecordEvents = channel.unary_unary(
+                '/promosvc.v1.PromoService/RecordEvents',
+                request_serializer=promosvc_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
+                response_deserializer=promosvc_dot_v1_dot_event__pb2.RecordEventsResponse.FromString,
+                _registered_method=True)
+        self.UpsertItems = channel.unary_unary(
+                '/promosvc.v1.PromoService/UpsertItems',
+                request_serializer=promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsRequest.SerializeToString,
+                response_deserializer=promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsResponse.FromString,
+                _registered_method=True)
 
 
 class PromoServiceServicer:
-    """Decides which items to show to a user. A message is at most 4 MiB.
+    """Decides which items to show to a user, and records what users do. A message is at most 4 MiB.
     """
 
     def Recommend(self, request, context):
@@ -61,6 +73,20 @@ class PromoServiceServicer:
 
     def GetFeatures(self, request, context):
         """Reads behavioural features with the status of each value.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordEvents(self, request, context):
+        """Records what users did, durably, and judges each event. The next Recommend honours it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpsertItems(self, request, context):
+        """Changes price, stock and availability of items, and makes new ones known, durably.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +105,16 @@ def add_PromoServiceServicer_to_server(servicer, server):
                     request_deserializer=promosvc_dot_v1_dot_features__pb2.GetFeaturesRequest.FromString,
                     response_serializer=promosvc_dot_v1_dot_features__pb2.GetFeaturesResponse.SerializeToString,
             ),
+            'RecordEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEvents,
+                    request_deserializer=promosvc_dot_v1_dot_event__pb2.RecordEventsRequest.FromString,
+                    response_serializer=promosvc_dot_v1_dot_event__pb2.RecordEventsResponse.SerializeToString,
+            ),
+            'UpsertItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertItems,
+                    request_deserializer=promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsRequest.FromString,
+                    response_serializer=promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'promosvc.v1.PromoService', rpc_method_handlers)
@@ -88,7 +124,7 @@ def add_PromoServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PromoService:
-    """Decides which items to show to a user. A message is at most 4 MiB.
+    """Decides which items to show to a user, and records what users do. A message is at most 4 MiB.
     """
 
     @staticmethod
@@ -135,6 +171,60 @@ class PromoService:
             '/promosvc.v1.PromoService/GetFeatures',
             promosvc_dot_v1_dot_features__pb2.GetFeaturesRequest.SerializeToString,
             promosvc_dot_v1_dot_features__pb2.GetFeaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/promosvc.v1.PromoService/RecordEvents',
+            promosvc_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
+            promosvc_dot_v1_dot_event__pb2.RecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/promosvc.v1.PromoService/UpsertItems',
+            promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsRequest.SerializeToString,
+            promosvc_dot_v1_dot_catalogue__pb2.UpsertItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,17 +28,17 @@ from promosvc.v1 import money_pb2 as promosvc_dot_v1_dot_money__pb2
 from promosvc.v1 import user_context_pb2 as promosvc_dot_v1_dot_user__context__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpromosvc/v1/recommend.proto\x12\x0bpromosvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17promosvc/v1/money.proto\x1a\x1epromosvc/v1/user_context.proto\"\xaf\x02\n\x10RecommendRequest\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.promosvc.v1.UserContext\x12\x11\n\tplacement\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\'\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x17.promosvc.v1.ItemFilter\x12,\n\x0bseen_filter\x18\x05 \x01(\x0b\x32\x17.promosvc.v1.SeenFilter\x12\x18\n\x10\x65xclude_item_ids\x18\x06 \x03(\t\x12\x19\n\x0c\x63\x61tegory_cap\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0finclude_reasons\x18\x08 \x01(\x08H\x01\x88\x01\x01\x42\x0f\n\r_category_capB\x12\n\x10_include_reasons\"L\n\nItemFilter\x12\x12\n\ncategories\x18\x01 \x03(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x1b\n\x13include_unavailable\x18\x03 \x01(\x08\"_\n\nSeenFilter\x12\x11\n\thide_seen\x18\x01 \x01(\x08\x12\x13\n\x0b\x65vent_names\x18\x02 \x03(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xcc\x02\n\x11RecommendResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.promosvc.v1.RecommendedItem\x12\x13\n\x0bsnapshot_id\x18\x02 \x01(\t\x12\x31\n\x0emodel_versions\x18\x03 \x03(\x0b\x32\x19.promosvc.v1.ModelVersion\x12.\n\ndecided_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tplacement\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x34\n\x0f\x64\x65graded_reason\x18\x07 \x01(\x0e\x32\x1b.promosvc.v1.DegradedReason\x12\x36\n\x10shortfall_reason\x18\x08 \x01(\x0e\x32\x1c.promosvc.v1.ShortfallReason\"\xbc\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x02\x12$\n\x07reasons\x18\x04 \x03(\x0b\x32\x13.promosvc.v1.Reason\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x07 \x01(\t\x12&\n\nunit_price\x18\x08 \x01(\x0b\x32\x12.promosvc.v1.Money\"\xac\x02\n\x06Reason\x12\x14\n\x0c\x63ontribution\x18\x01 \x01(\x02\x12\x35\n\x0f\x62\x65\x63\x61use_of_item\x18\x02 \x01(\x0b\x32\x1a.promosvc.v1.BecauseOfItemH\x00\x12\x32\n\rsimilar_users\x18\x03 \x01(\x0b\x32\x19.promosvc.v1.SimilarUsersH\x00\x12\x30\n\x0cpopular_item\x18\x04 \x01(\x0b\x32\x18.promosvc.v1.PopularItemH\x00\x12\x32\n\rchosen_before\x18\x05 \x01(\x0b\x32\x19.promosvc.v1.ChosenBeforeH\x00\x12\x32\n\rother_history\x18\x06 \x01(\x0b\x32\x19.promosvc.v1.OtherHistoryH\x00\x42\x07\n\x05\x62\x61sis\"W\n\rBecauseOfItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12\x12\n\nis_in_cart\x18\x04 \x01(\x08\"\"\n\x0cSimilarUsers\x12\x12\n\nuser_count\x18\x01 \x01(\x05\"\"\n\x0bPopularItem\x12\x13\n\x0bwindow_days\x18\x01 \x01(\x05\"V\n\x0c\x43hosenBefore\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x05\x12\x31\n\rlast_event_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x0cOtherHistory\x12\x12\n\nitem_count\x18\x01 \x01(\x05\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t*s\n\x0e\x44\x65gradedReason\x12\x1f\n\x1b\x44\x45GRADED_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x45GRADED_REASON_UNKNOWN_USER\x10\x01\x12\x1e\n\x1a\x44\x45GRADED_REASON_NO_HISTORY\x10\x02*\xa2\x01\n\x0fShortfallReason\x12 \n\x1cSHORTFALL_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fSHORTFALL_REASON_FEWER_ELIGIBLE\x10\x01\x12!\n\x1dSHORTFALL_REASON_CATEGORY_CAP\x10\x02\x12%\n!SHORTFALL_REASON_NOTHING_ELIGIBLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpromosvc/v1/recommend.proto\x12\x0bpromosvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17promosvc/v1/money.proto\x1a\x1epromosvc/v1/user_context.proto\"\xaf\x02\n\x10RecommendRequest\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.promosvc.v1.UserContext\x12\x11\n\tplacement\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\'\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x17.promosvc.v1.ItemFilter\x12,\n\x0bseen_filter\x18\x05 \x01(\x0b\x32\x17.promosvc.v1.SeenFilter\x12\x18\n\x10\x65xclude_item_ids\x18\x06 \x03(\t\x12\x19\n\x0c\x63\x61tegory_cap\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0finclude_reasons\x18\x08 \x01(\x08H\x01\x88\x01\x01\x42\x0f\n\r_category_capB\x12\n\x10_include_reasons\"L\n\nItemFilter\x12\x12\n\ncategories\x18\x01 \x03(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x1b\n\x13include_unavailable\x18\x03 \x01(\x08\"_\n\nSeenFilter\x12\x11\n\thide_seen\x18\x01 \x01(\x08\x12\x13\n\x0b\x65vent_names\x18\x02 \x03(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xcc\x02\n\x11RecommendResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.promosvc.v1.RecommendedItem\x12\x13\n\x0bsnapshot_id\x18\x02 \x01(\t\x12\x31\n\x0emodel_versions\x18\x03 \x03(\x0b\x32\x19.promosvc.v1.ModelVersion\x12.\n\ndecided_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tplacement\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x34\n\x0f\x64\x65graded_reason\x18\x07 \x01(\x0e\x32\x1b.promosvc.v1.DegradedReason\x12\x36\n\x10shortfall_reason\x18\x08 \x01(\x0e\x32\x1c.promosvc.v1.ShortfallReason\"\xd7\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x02\x12$\n\x07reasons\x18\x04 \x03(\x0b\x32\x13.promosvc.v1.Reason\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x07 \x01(\t\x12&\n\nunit_price\x18\x08 \x01(\x0b\x32\x12.promosvc.v1.Money\x12\x19\n\x11\x61ttribution_token\x18\t \x01(\t\"\xac\x02\n\x06Reason\x12\x14\n\x0c\x63ontribution\x18\x01 \x01(\x02\x12\x35\n\x0f\x62\x65\x63\x61use_of_item\x18\x02 \x01(\x0b\x32\x1a.promosvc.v1.BecauseOfItemH\x00\x12\x32\n\rsimilar_users\x18\x03 \x01(\x0b\x32\x19.promosvc.v1.SimilarUsersH\x00\x12\x30\n\x0cpopular_item\x18\x04 \x01(\x0b\x32\x18.promosvc.v1.PopularItemH\x00\x12\x32\n\rchosen_before\x18\x05 \x01(\x0b\x32\x19.promosvc.v1.ChosenBeforeH\x00\x12\x32\n\rother_history\x18\x06 \x01(\x0b\x32\x19.promosvc.v1.OtherHistoryH\x00\x42\x07\n\x05\x62\x61sis\"W\n\rBecauseOfItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12\x12\n\nis_in_cart\x18\x04 \x01(\x08\"\"\n\x0cSimilarUsers\x12\x12\n\nuser_count\x18\x01 \x01(\x05\"\"\n\x0bPopularItem\x12\x13\n\x0bwindow_days\x18\x01 \x01(\x05\"V\n\x0c\x43hosenBefore\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x05\x12\x31\n\rlast_event_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x0cOtherHistory\x12\x12\n\nitem_count\x18\x01 \x01(\x05\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t*\x98\x01\n\x0e\x44\x65gradedReason\x12\x1f\n\x1b\x44\x45GRADED_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x45GRADED_REASON_UNKNOWN_USER\x10\x01\x12\x1e\n\x1a\x44\x45GRADED_REASON_NO_HISTORY\x10\x02\x12#\n\x1f\x44\x45GRADED_REASON_LIVE_STATE_FULL\x10\x03*\xa2\x01\n\x0fShortfallReason\x12 \n\x1cSHORTFALL_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fSHORTFALL_REASON_FEWER_ELIGIBLE\x10\x01\x12!\n\x1dSHORTFALL_REASON_CATEGORY_CAP\x10\x02\x12%\n!SHORTFALL_REASON_NOTHING_ELIGIBLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'promosvc.v1.recommend_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEGRADEDREASON']._serialized_start=1808
-  _globals['_DEGRADEDREASON']._serialized_end=1923
-  _globals['_SHORTFALLREASON']._serialized_start=1926
-  _globals['_SHORTFALLREASON']._serialized_end=2088
+  _globals['_DEGRADEDREASON']._serialized_start=1836
+  _globals['_DEGRADEDREASON']._serialized_end=1988
+  _globals['_SHORTFALLREASON']._serialized_start=1991
+  _globals['_SHORTFALLREASON']._serialized_end=2153
   _globals['_RECOMMENDREQUEST']._serialized_start=167
   _globals['_RECOMMENDREQUEST']._serialized_end=470
   _globals['_ITEMFILTER']._serialized_start=472
@@ -48,19 +48,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDRESPONSE']._serialized_start=648
   _globals['_RECOMMENDRESPONSE']._serialized_end=980
   _globals['_RECOMMENDEDITEM']._serialized_start=983
-  _globals['_RECOMMENDEDITEM']._serialized_end=1171
-  _globals['_REASON']._serialized_start=1174
-  _globals['_REASON']._serialized_end=1474
-  _globals['_BECAUSEOFITEM']._serialized_start=1476
-  _globals['_BECAUSEOFITEM']._serialized_end=1563
-  _globals['_SIMILARUSERS']._serialized_start=1565
-  _globals['_SIMILARUSERS']._serialized_end=1599
-  _globals['_POPULARITEM']._serialized_start=1601
-  _globals['_POPULARITEM']._serialized_end=1635
-  _globals['_CHOSENBEFORE']._serialized_start=1637
-  _globals['_CHOSENBEFORE']._serialized_end=1723
-  _globals['_OTHERHISTORY']._serialized_start=1725
-  _globals['_OTHERHISTORY']._serialized_end=1759
-  _globals['_MODELVERSION']._serialized_start=1761
-  _globals['_MODELVERSION']._serialized_end=1806
+  _globals['_RECOMMENDEDITEM']._serialized_end=1198
+  _globals['_REASON']._serialized_start=1201
+  _globals['_REASON']._serialized_end=1501
+  _globals['_BECAUSEOFITEM']._serialized_start=1503
+  _globals['_BECAUSEOFITEM']._serialized_end=1590
+  _globals['_SIMILARUSERS']._serialized_start=1592
+  _globals['_SIMILARUSERS']._serialized_end=1626
+  _globals['_POPULARITEM']._serialized_start=1628
+  _globals['_POPULARITEM']._serialized_end=1662
+  _globals['_CHOSENBEFORE']._serialized_start=1664
+  _globals['_CHOSENBEFORE']._serialized_end=1750
+  _globals['_OTHERHISTORY']._serialized_start=1752
+  _globals['_OTHERHISTORY']._serialized_end=1786
+  _globals['_MODELVERSION']._serialized_start=1788
+  _globals['_MODELVERSION']._serialized_end=1833
 # @@protoc_insertion_point(module_scope)

@@ -18,6 +18,7 @@ class DegradedReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADED_REASON_UNSPECIFIED: _ClassVar[DegradedReason]
     DEGRADED_REASON_UNKNOWN_USER: _ClassVar[DegradedReason]
     DEGRADED_REASON_NO_HISTORY: _ClassVar[DegradedReason]
+    DEGRADED_REASON_LIVE_STATE_FULL: _ClassVar[DegradedReason]
 
 class ShortfallReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -28,6 +29,7 @@ class ShortfallReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 DEGRADED_REASON_UNSPECIFIED: DegradedReason
 DEGRADED_REASON_UNKNOWN_USER: DegradedReason
 DEGRADED_REASON_NO_HISTORY: DegradedReason
+DEGRADED_REASON_LIVE_STATE_FULL: DegradedReason
 SHORTFALL_REASON_UNSPECIFIED: ShortfallReason
 SHORTFALL_REASON_FEWER_ELIGIBLE: ShortfallReason
 SHORTFALL_REASON_CATEGORY_CAP: ShortfallReason
@@ -94,7 +96,7 @@ class RecommendResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., snapshot_id: _Optional[str] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., placement: _Optional[str] = ..., page_size: _Optional[int] = ..., degraded_reason: _Optional[_Union[DegradedReason, str]] = ..., shortfall_reason: _Optional[_Union[ShortfallReason, str]] = ...) -> None: ...
 
 class RecommendedItem(_message.Message):
-    __slots__ = ("item_id", "rank", "score", "reasons", "title", "kind", "category", "unit_price")
+    __slots__ = ("item_id", "rank", "score", "reasons", "title", "kind", "category", "unit_price", "attribution_token")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +105,7 @@ class RecommendedItem(_message.Message):
     KIND_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     UNIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     rank: int
     score: float
@@ -111,7 +114,8 @@ class RecommendedItem(_message.Message):
     kind: str
     category: str
     unit_price: _money_pb2.Money
-    def __init__(self, item_id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., category: _Optional[str] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+    attribution_token: str
+    def __init__(self, item_id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., category: _Optional[str] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., attribution_token: _Optional[str] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("contribution", "because_of_item", "similar_users", "popular_item", "chosen_before", "other_history")

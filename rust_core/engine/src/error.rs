@@ -15,6 +15,8 @@ pub enum ErrorKind {
     NotFound,
     /// Right in itself, but not in the present state.
     FailedPrecondition,
+    /// Another thing has this name already.
+    AlreadyExists,
     /// Too many calls at once; `retry_after_ms` says when to come back.
     Overloaded,
     /// A message over the limit; trying again does not help.
@@ -35,10 +37,11 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, for the tests that find none missing.
-    pub const ALL: [ErrorKind; 11] = [
+    pub const ALL: [ErrorKind; 12] = [
         ErrorKind::InvalidArgument,
         ErrorKind::NotFound,
         ErrorKind::FailedPrecondition,
+        ErrorKind::AlreadyExists,
         ErrorKind::Overloaded,
         ErrorKind::MessageTooLarge,
         ErrorKind::Unavailable,

@@ -13,6 +13,7 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidArgument => "InvalidArgumentError",
         ErrorKind::NotFound => "NotFoundError",
         ErrorKind::FailedPrecondition => "FailedPreconditionError",
+        ErrorKind::AlreadyExists => "AlreadyExistsError",
         ErrorKind::Overloaded => "OverloadedError",
         ErrorKind::MessageTooLarge => "MessageTooLargeError",
         ErrorKind::Unavailable => "UnavailableError",

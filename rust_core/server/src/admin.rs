@@ -25,6 +25,7 @@ pub(crate) fn get_status(door: &Door, request: &[u8], out: &mut Vec<u8>) -> Resu
         shed_calls: i64::try_from(admission.shed()).unwrap_or(i64::MAX),
         placements: door.engine().placement_names().map(str::to_owned).collect(),
         snapshot_refusal: door.snapshots().refusal(),
+        ..Default::default()
     };
     out.extend_from_slice(&response.encode_to_vec());
     Ok(())

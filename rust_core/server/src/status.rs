@@ -19,6 +19,7 @@ pub(crate) enum Code {
     InvalidArgument = 3,
     DeadlineExceeded = 4,
     NotFound = 5,
+    AlreadyExists = 6,
     ResourceExhausted = 8,
     FailedPrecondition = 9,
     Unimplemented = 12,
@@ -40,6 +41,7 @@ pub(crate) fn code(kind: ErrorKind) -> Code {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::AlreadyExists => Code::AlreadyExists,
         ErrorKind::Overloaded | ErrorKind::MessageTooLarge => Code::ResourceExhausted,
         ErrorKind::Unavailable | ErrorKind::Io => Code::Unavailable,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
@@ -69,6 +71,7 @@ fn retry_after_ms(error: &Error) -> Option<u64> {
         ErrorKind::InvalidArgument
         | ErrorKind::NotFound
         | ErrorKind::FailedPrecondition
+        | ErrorKind::AlreadyExists
         | ErrorKind::MessageTooLarge
         | ErrorKind::Unavailable
         | ErrorKind::DeadlineExceeded

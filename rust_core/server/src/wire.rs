@@ -10,6 +10,11 @@
 )]
 
 pub mod promosvc {
+    pub mod log {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/promosvc.log.v1.rs"));
+        }
+    }
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/promosvc.v1.rs"));
     }

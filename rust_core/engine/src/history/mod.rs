@@ -9,9 +9,11 @@
 //! reads 80 histories of similar users and could not merge them in time.
 
 mod catalogue;
+mod effect;
 mod merged;
 
 pub use catalogue::Catalogue;
+pub use effect::{AnsweredRequest, Effect, ItemFact, RecordedEvent};
 pub use merged::{MergedHistories, MergedHistory, decay};
 
 use crate::snapshot::{Snapshot, UserEvents};
