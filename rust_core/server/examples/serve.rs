@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "page_size": 20, "sources": [],
             "seen": {"hide_seen": true, "event_names": ["purchase"], "window_days": 0},
             "category_cap": 0, "include_reasons": true
-        }}
+        }},
+        "events": null, "decisions": null, "attribution": null
     });
     let server = Server::start(ServerConfig::from_json(&config.to_string())?)?;
     println!("{}", server.address());

@@ -32,12 +32,15 @@ impl Door {
     /// thread that follows publications. A snapshot that does not verify is no error here: the door
     /// answers UNAVAILABLE and GetStatus says why.
     pub fn new(config: ServerConfig) -> Result<Door> {
-        config.server.check()?;
+        config.check()?;
         let ServerConfig {
             server,
             clock,
             snapshots,
             placements,
+            events: _,
+            decisions: _,
+            attribution: _,
         } = config;
         let settings = EngineSettings { placements };
         let engine = Arc::new(Engine::new(settings.clone())?);

@@ -33,6 +33,9 @@ mod wire;
 mod worker;
 
 pub use call::CallResult;
-pub use config::{ClockConfig, ClockMode, ListenConfig, ServerConfig, SnapshotsConfig};
+pub use config::{
+    AttributionConfig, ClockConfig, ClockMode, DecisionsConfig, EventsConfig, ListenConfig,
+    ServerConfig, SnapshotsConfig,
+};
 pub use door::Door;
 pub use server::Server;

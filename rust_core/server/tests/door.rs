@@ -156,6 +156,7 @@ fn item_message(answer: &Recommendation, at: usize, ranked: &RankedItem) -> wire
         title: items.title(ranked.item).to_owned(),
         kind: items.kind(ranked.item).to_owned(),
         category: items.category(ranked.item).to_owned(),
+        attribution_token: String::new(), // no key is configured
         unit_price: items.unit_price(ranked.item).map(|price| wire::Money {
             amount_minor: price.amount_minor,
             currency: price.currency.to_owned(),

@@ -43,7 +43,8 @@ pub fn config(directory: &Path) -> Value {
         "placements": {
             "default": placement(20),
             "home": placement(3)
-        }
+        },
+        "events": null, "decisions": null, "attribution": null
     })
 }
 
