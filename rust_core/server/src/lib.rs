@@ -11,6 +11,7 @@
 mod accept;
 mod admin;
 mod admission;
+mod attribution;
 mod call;
 mod clock;
 mod config;
