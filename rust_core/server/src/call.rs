@@ -7,9 +7,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use promosvc_engine::decision::{RecommendRequest, Recommendation};
 use promosvc_engine::error::{Error, ErrorKind, Result};
 
 use crate::admin;
+use crate::attribution::Issuer;
 use crate::config::MESSAGE_BYTES_MAX;
 use crate::convert::{FeaturesCall, RecommendCall, encode_features, encode_recommendation};
 use crate::deadline;
@@ -140,8 +142,22 @@ impl Door {
             .engine()
             .recommend(placement, &request, self.clock().now())?;
         deadline::check(deadline, "the answer was encoded")?;
-        encode_recommendation(placement, &answer, out);
+        let issuer = self.issuer(&request, &answer);
+        encode_recommendation(placement, &answer, issuer.as_ref(), out);
         Ok(())
+    }
+
+    /// What issues the tokens of this answer: to a named user whose answer may be held to them.
+    fn issuer<'a>(
+        &'a self,
+        request: &RecommendRequest<'a>,
+        answer: &Recommendation,
+    ) -> Option<Issuer<'a>> {
+        if request.personalization_off {
+            return None;
+        }
+        self.attribution()?
+            .issuer(&answer.snapshot.id, answer.decided_at, request.user_id)
     }
 
     fn get_features(

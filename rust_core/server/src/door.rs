@@ -7,6 +7,7 @@ use promosvc_engine::error::Result;
 use promosvc_engine::types::TimeUs;
 
 use crate::admission::Admission;
+use crate::attribution::Attribution;
 use crate::clock::{Clock, machine_now};
 use crate::config::ServerConfig;
 use crate::fork::Owner;
@@ -24,6 +25,7 @@ pub struct Door {
     health: Arc<Health>,
     reflection: Reflection,
     snapshots: Snapshots,
+    attribution: Option<Attribution>,
     started_at: TimeUs,
 }
 
@@ -40,8 +42,11 @@ impl Door {
             placements,
             events: _,
             decisions: _,
-            attribution: _,
+            attribution,
         } = config;
+        let attribution = attribution
+            .map(|config| Attribution::open(&config.keys_file))
+            .transpose()?;
         let settings = EngineSettings { placements };
         let engine = Arc::new(Engine::new(settings.clone())?);
         let health = Arc::new(Health::starting());
@@ -52,6 +57,7 @@ impl Door {
             engine,
             clock: Clock::new(clock),
             admission: Admission::new(server.in_flight_calls_max),
+            attribution,
             health,
             started_at: machine_now(),
         })
@@ -80,6 +86,11 @@ impl Door {
 
     pub(crate) fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// What issues and verifies attribution tokens; none where it is switched off.
+    pub(crate) fn attribution(&self) -> Option<&Attribution> {
+        self.attribution.as_ref()
     }
 
     pub(crate) fn started_at(&self) -> TimeUs {

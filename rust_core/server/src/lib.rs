@@ -33,6 +33,7 @@ mod streams;
 mod wire;
 mod worker;
 
+pub use attribution::{Attribution, Issuer};
 pub use call::CallResult;
 pub use config::{
     AttributionConfig, ClockConfig, ClockMode, DecisionsConfig, EventsConfig, ListenConfig,

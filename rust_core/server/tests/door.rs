@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,14 +78,52 @@ fn a_known_user_gets_what_the_engine_says() {
     assert!(!unknown.items.is_empty());
 }
 
+/// Whose tokens an answer carries, and the key that signs them.
+#[derive(Clone, Copy)]
+struct Signed<'a> {
+    user_id: &'a str,
+    key_id: u8,
+    secret: &'a [u8; 32],
+}
+
+/// The slow twin of the tokens: HMAC as RFC 2104 spells it.
+fn token(answer: &Recommendation, signed: Signed<'_>, item_id: &str, rank: usize) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use sha2::{Digest, Sha256};
+
+    let digits = answer.snapshot.id.rsplit('-').next().expect("digits");
+    let hash = u64::from_str_radix(digits, 16).expect("hex");
+    let mut claims = vec![1, signed.key_id];
+    claims.extend(hash.to_be_bytes());
+    claims.extend(answer.decided_at.0.to_le_bytes());
+    claims.extend([0, rank as u8]);
+    claims.extend(1.0_f32.to_le_bytes());
+
+    let mut text = claims.clone();
+    for id in [signed.user_id, item_id] {
+        text.extend((id.len() as u16).to_le_bytes());
+        text.extend(id.bytes());
+    }
+    let mut block = [0_u8; 64];
+    block[..32].copy_from_slice(signed.secret);
+    let inner = Sha256::digest([block.map(|byte| byte ^ 0x36).to_vec(), text].concat());
+    let outer = Sha256::digest([block.map(|byte| byte ^ 0x5c).to_vec(), inner.to_vec()].concat());
+    URL_SAFE_NO_PAD.encode([claims, outer[..16].to_vec()].concat())
+}
+
 /// The slow twin of the hand-written encoder.
-fn message_of(placement: &str, answer: &Recommendation) -> wire::RecommendResponse {
+fn message_of(
+    placement: &str,
+    answer: &Recommendation,
+    signed: Option<Signed<'_>>,
+) -> wire::RecommendResponse {
     wire::RecommendResponse {
         items: answer
             .items
             .iter()
             .enumerate()
-            .map(|(at, item)| item_message(answer, at, item))
+            .map(|(at, item)| item_message(answer, at, item, signed))
             .collect(),
         snapshot_id: answer.snapshot.id.clone(),
         model_versions: answer
@@ -111,7 +153,12 @@ fn message_of(placement: &str, answer: &Recommendation) -> wire::RecommendRespon
     }
 }
 
-fn item_message(answer: &Recommendation, at: usize, ranked: &RankedItem) -> wire::RecommendedItem {
+fn item_message(
+    answer: &Recommendation,
+    at: usize,
+    ranked: &RankedItem,
+    signed: Option<Signed<'_>>,
+) -> wire::RecommendedItem {
     use wire::reason::Basis as Wire;
     let items = &answer.snapshot.items;
     wire::RecommendedItem {
@@ -156,12 +203,28 @@ fn item_message(answer: &Recommendation, at: usize, ranked: &RankedItem) -> wire
         title: items.title(ranked.item).to_owned(),
         kind: items.kind(ranked.item).to_owned(),
         category: items.category(ranked.item).to_owned(),
-        attribution_token: String::new(), // no key is configured
+        attribution_token: signed.map_or_else(String::new, |signed| {
+            token(answer, signed, items.id(ranked.item), at + 1)
+        }),
         unit_price: items.unit_price(ranked.item).map(|price| wire::Money {
             amount_minor: price.amount_minor,
             currency: price.currency.to_owned(),
         }),
     }
+}
+
+/// A keys file for its owner's eyes only.
+fn keys_file(root: &TempDir, key_id: u8, secret: &[u8; 32]) -> PathBuf {
+    let path = root.path().join("attribution.keys");
+    let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .expect("opens");
+    writeln!(file, "{key_id} {digits}").expect("writes");
+    path
 }
 
 /// An engine beside the door, on the same snapshot.
@@ -188,22 +251,34 @@ proptest! {
         user in 0_usize..8,
         page_size in 0_usize..=100,
         hide_seen in any::<bool>(),
+        has_tokens in any::<bool>(),
+        personalization_off in any::<bool>(),
         cart in prop::collection::vec(0_usize..32, 0..4),
     ) {
         let root = tempfile::tempdir().expect("a directory");
         let directory = rows.write(root.path());
         publish(root.path(), &directory);
         let engine = engine(&root, &directory);
-        let door = door(&root);
-        let user_id = random::user_id(user);
+        let secret = [0x5e; 32];
+        let mut config = config(root.path());
+        if has_tokens {
+            config["attribution"] = json!({"keys_file": keys_file(&root, 9, &secret)});
+        }
+        let door = Door::new(parsed(&config)).expect("a door");
+        // The last one is an anonymous visitor.
+        let user_id = if user == 7 { String::new() } else { random::user_id(user) };
         let cart: Vec<String> = cart.into_iter().map(random::item_id).collect();
         let expected = engine.recommend("home", &RecommendRequest {
             user_id: &user_id,
             cart_item_ids: cart.iter().map(String::as_str).collect(),
             page_size,
+            personalization_off,
             seen: Some((hide_seen, vec![], None)),
             ..RecommendRequest::default()
         }, TimeUs(WATERMARK_US)).expect("an answer");
+        let signed = Signed { user_id: &user_id, key_id: 9, secret: &secret };
+        let has_tokens = has_tokens && !personalization_off && !user_id.is_empty();
+        let expected = message_of("home", &expected, has_tokens.then_some(signed));
         let result = call(&door, RECOMMEND, &wire::RecommendRequest {
             user: Some(wire::UserContext {
                 user_id,
@@ -211,7 +286,7 @@ proptest! {
                     item_id, quantity: 1, unit_price_minor: 100,
                 }).collect(),
                 currency: "USD".to_owned(),
-                personalization_off: false,
+                personalization_off,
             }),
             placement: "home".to_owned(),
             page_size: page_size as i32,
@@ -219,7 +294,7 @@ proptest! {
             ..Default::default()
         });
         prop_assert_eq!(&result.message, "");
-        prop_assert_eq!(result.response, message_of("home", &expected).encode_to_vec());
+        prop_assert_eq!(result.response, expected.encode_to_vec());
     }
 }
 

@@ -26,8 +26,6 @@ use crate::wire::promosvc::log::v1::Exposure;
 use keys::StoredKey;
 use token::{Claims, SIGNATURE_BYTES, Signature};
 
-pub(crate) use token::TOKEN_CHARS;
-
 /// Signs and verifies. The first key signs, all verify.
 pub struct Attribution {
     keys: Vec<Key>,
@@ -39,7 +37,7 @@ struct Key {
 }
 
 /// Issues the tokens of one answer.
-pub(crate) struct Issuer<'a> {
+pub struct Issuer<'a> {
     key: &'a Key,
     claims: Claims,
     user_id: &'a str,
@@ -59,7 +57,7 @@ impl Attribution {
     }
 
     /// What issues the tokens of an answer; none for an anonymous visitor, to whom no event can be held.
-    pub(crate) fn issuer<'a>(
+    pub fn issuer<'a>(
         &'a self,
         snapshot_id: &str,
         decided_at: TimeUs,
@@ -85,7 +83,7 @@ impl Attribution {
     }
 
     /// What the token says, if one of the keys signed it for this user and this item.
-    pub(crate) fn verify(&self, token: &str, user_id: &str, item_id: &str) -> Option<Exposure> {
+    pub fn verify(&self, token: &str, user_id: &str, item_id: &str) -> Option<Exposure> {
         let (claims, signature) = token::decode(token)?;
         let key = self.keys.iter().find(|key| key.id == claims.key_id)?;
         key.signing(&claims, user_id, item_id)
@@ -96,8 +94,8 @@ impl Attribution {
 }
 
 impl Issuer<'_> {
-    /// Appends the token of the item at `rank` (from 1), `TOKEN_CHARS` characters.
-    pub(crate) fn issue(&self, item_id: &str, rank: u8, out: &mut Vec<u8>) {
+    /// Appends the token of the item at `rank` (from 1), 54 characters.
+    pub fn issue(&self, item_id: &str, rank: u8, out: &mut Vec<u8>) {
         let claims = Claims {
             rank,
             ..self.claims
@@ -143,6 +141,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::OpenOptionsExt;
 
+    use super::token::TOKEN_CHARS;
     use super::*;
 
     const SNAPSHOT: &str = "20180101T040000Z-0123456789abcdef";

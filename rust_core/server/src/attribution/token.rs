@@ -7,7 +7,7 @@ use promosvc_engine::types::TimeUs;
 use crate::wire::promosvc::log::v1::Exposure;
 
 /// Length of every token.
-pub(crate) const TOKEN_CHARS: usize = 54;
+pub(super) const TOKEN_CHARS: usize = 54;
 /// Bytes of the signature: half of the HMAC, which leaves 2^128 to guess.
 pub(super) const SIGNATURE_BYTES: usize = 16;
 /// The only format so far.

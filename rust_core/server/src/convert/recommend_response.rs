@@ -10,10 +10,16 @@ use promosvc_engine::types::TimeUs;
 
 use super::encode::{float, integer, message, text};
 use super::time::timestamp;
+use crate::attribution::Issuer;
 use crate::wire::promosvc::v1 as wire;
 
-/// Appends the encoded response.
-pub(crate) fn encode_recommendation(placement: &str, answer: &Recommendation, out: &mut Vec<u8>) {
+/// Appends the encoded response; with tokens, if there is somebody to issue them.
+pub(crate) fn encode_recommendation(
+    placement: &str,
+    answer: &Recommendation,
+    issuer: Option<&Issuer<'_>>,
+    out: &mut Vec<u8>,
+) {
     let Recommendation {
         snapshot,
         decided_at,
@@ -23,7 +29,7 @@ pub(crate) fn encode_recommendation(placement: &str, answer: &Recommendation, ou
         shortfall,
     } = answer;
     for (at, item) in items.iter().enumerate() {
-        message(1, out, |out| encode_item(answer, at + 1, item, out));
+        message(1, out, |out| encode_item(answer, at + 1, item, issuer, out));
     }
     text(2, &snapshot.id, out);
     for model in &snapshot.manifest.models {
@@ -39,7 +45,13 @@ pub(crate) fn encode_recommendation(placement: &str, answer: &Recommendation, ou
     integer(8, shortfall.map_or(0, shortfall_number), out);
 }
 
-fn encode_item(answer: &Recommendation, rank: usize, ranked: &RankedItem, out: &mut Vec<u8>) {
+fn encode_item(
+    answer: &Recommendation,
+    rank: usize,
+    ranked: &RankedItem,
+    issuer: Option<&Issuer<'_>>,
+    out: &mut Vec<u8>,
+) {
     let RankedItem {
         item,
         score,
@@ -60,6 +72,10 @@ fn encode_item(answer: &Recommendation, rank: usize, ranked: &RankedItem, out: &
             integer(1, price.amount_minor, out);
             text(2, price.currency, out);
         });
+    }
+    if let Some(issuer) = issuer {
+        // A page has at most 100 items.
+        message(9, out, |out| issuer.issue(items.id(*item), rank as u8, out));
     }
 }
 
