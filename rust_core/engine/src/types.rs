@@ -3,10 +3,12 @@
 //! Indices are only meaningful with the snapshot that they came from. Times are microseconds since
 //! 1970-01-01 UTC, as in the event log.
 
+mod event_key;
 mod item_set;
 mod prefetch;
 mod rank_key;
 
+pub use event_key::EventKey;
 pub use item_set::ItemSet;
 pub(crate) use prefetch::prefetch;
 pub use rank_key::RankKey;

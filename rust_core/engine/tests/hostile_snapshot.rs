@@ -13,7 +13,7 @@ use promosvc_engine::decision::{EntityKey, EntityKind, FeatureRequest, Recommend
 use promosvc_engine::engine::{Engine, EngineSettings};
 use promosvc_engine::error::{Error, ErrorKind};
 use promosvc_engine::snapshot::Snapshot;
-use promosvc_engine::types::TimeUs;
+use promosvc_engine::types::{EventKey, ItemIdx, TimeUs};
 use serde_json::{Value, json};
 use support::{
     SnapshotRows, WATERMARK_US, arrow, names_below, random, read_manifest, seal, write_manifest,
@@ -137,6 +137,27 @@ fn opens_what_is_right() {
     let item = snapshot.items.find("item-001").unwrap();
     assert_eq!(snapshot.items.title(item), "Näme 1");
     assert_eq!(snapshot.items.unit_price(item).unwrap().amount_minor, 101);
+    // It can be had in general, and is out of stock.
+    assert_eq!(snapshot.items.stock(item), Some(0));
+    assert!(snapshot.items.can_be_had(item) && !snapshot.items.is_available(item));
+    assert_eq!(snapshot.items.stock(ItemIdx(5)), Some(1));
+    assert!(snapshot.items.is_available(ItemIdx(5)));
+    assert_eq!(snapshot.items.stock(ItemIdx(0)), None);
+    assert_eq!(snapshot.manifest.events_position, 12);
+    let ids = &snapshot.event_ids;
+    assert_eq!(ids.len(), 5);
+    for (key, is_known) in [
+        (0, true),
+        (1, true),
+        (2, false),
+        (1 << 64, true),
+        ((1 << 64) + 1, true),
+        ((1 << 64) + 2, false),
+        (1 << 65, false),
+        (u128::MAX, true),
+    ] {
+        assert_eq!(ids.contains(EventKey(key)), is_known, "{key:x}");
+    }
     exercise(snapshot);
 }
 
@@ -255,11 +276,16 @@ fn reseal_one(directory: &Path, manifest: &Value, name: &str, bytes: &[u8]) -> s
 
 #[test]
 fn a_manifest_of_another_kind_is_refused() {
-    let cases: [(&str, Change<Value>, &str); 15] = [
+    let cases: [(&str, Change<Value>, &str); 16] = [
         (
-            "version",
-            |manifest| manifest["format_version"] = json!(2),
-            "format_version is 2; this build reads 1",
+            "older version",
+            |manifest| manifest["format_version"] = json!(1),
+            "format_version is 1; this build reads 2: build the snapshot again",
+        ),
+        (
+            "newer version",
+            |manifest| manifest["format_version"] = json!(3),
+            "format_version is 3; this build reads 2: a newer promosvc wrote it",
         ),
         (
             "unknown key",
@@ -507,7 +533,7 @@ fn nulls_are_refused() {
 /// Rows that are well-formed Arrow and mean something impossible.
 #[test]
 fn impossible_values_are_refused() {
-    let cases: [(&str, Change<SnapshotRows>, &str); 26] = [
+    let cases: [(&str, Change<SnapshotRows>, &str); 29] = [
         (
             "items.arrow",
             |rows| rows.items.swap(0, 1),
@@ -532,6 +558,21 @@ fn impossible_values_are_refused() {
             "items.arrow",
             |rows| rows.items[0].unit_price = Some((-1, "USD".into())),
             "negative",
+        ),
+        (
+            "items.arrow",
+            |rows| rows.items[0].stock = Some(-1),
+            "column \"stock\": row 0 is negative",
+        ),
+        (
+            "event_ids.arrow",
+            |rows| rows.event_ids.swap(1, 2),
+            "row 2 is not after",
+        ),
+        (
+            "event_ids.arrow",
+            |rows| rows.event_ids[3] = rows.event_ids[2],
+            "row 3 is not after",
         ),
         (
             "users.arrow",

@@ -1,7 +1,7 @@
 //! One Arrow IPC file becomes typed columns; every byte of structure is checked on the way.
 //!
 //! Buffers, offsets and null counts are checked here, the frame around them in `arrow_frame`. Only what `docs/snapshot-format.md` uses is understood: one batch, no compression, no
-//! dictionaries, nine column types.
+//! dictionaries, ten column types.
 //!
 //! `ArrowFile::open` checks the schema; the columns are then taken in the schema's order, each by the
 //! method of its type. Asking in another order is an error like any other, never a wrong view.
@@ -123,6 +123,13 @@ impl<'a> ArrowFile<'a> {
         let column = self.next_column(|found| found == ColumnType::Int64)?;
         let is_present = self.take_node(&column, self.rows)?;
         Ok((self.take_numbers(&column, self.rows)?, is_present))
+    }
+
+    /// Takes a uint64 column without nulls.
+    pub(super) fn uint64s(&mut self) -> Result<ScalarBuffer<u64>> {
+        let column = self.next_column(|found| found == ColumnType::UInt64)?;
+        self.take_node(&column, self.rows)?;
+        self.take_numbers(&column, self.rows)
     }
 
     /// Takes a column of lists.

@@ -12,6 +12,7 @@ pub(super) enum ColumnType {
     Bool,
     Int32,
     Int64,
+    UInt64,
     List(Number),
     /// So many numbers in each row.
     Fixed(Number, usize),
@@ -133,6 +134,7 @@ fn has_type(field: &Field, wanted: ColumnType) -> bool {
         ColumnType::Bool => field.type_type() == Type::Bool,
         ColumnType::Int32 => is_int(field, 32, true),
         ColumnType::Int64 => is_int(field, 64, true),
+        ColumnType::UInt64 => is_int(field, 64, false),
         ColumnType::List(number) => field.type_type() == Type::List && has_one_child(field, number),
         ColumnType::Fixed(number, width) => {
             let found = field.type_as_fixed_size_list().map(|list| list.listSize());

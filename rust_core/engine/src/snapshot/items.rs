@@ -20,7 +20,9 @@ pub struct Items {
     unit_prices_minor: ScalarBuffer<i64>,
     currencies: TextColumn,
     has_price: Vec<bool>,
-    is_available: Vec<bool>,
+    stocks: ScalarBuffer<i64>,
+    has_stock: Vec<bool>,
+    can_be_had: Vec<bool>,
 }
 
 /// Reads and checks the catalogue.
@@ -34,6 +36,7 @@ pub(super) fn read(files: &Files) -> Result<Items> {
             ColumnSpec::new("title", ColumnType::Text),
             ColumnSpec::nullable("unit_price_minor", ColumnType::Int64),
             ColumnSpec::nullable("currency", ColumnType::Text),
+            ColumnSpec::nullable("stock", ColumnType::Int64),
             ColumnSpec::new("is_available", ColumnType::Bool),
         ],
     )?;
@@ -43,7 +46,8 @@ pub(super) fn read(files: &Files) -> Result<Items> {
     let titles = arrow.text()?;
     let (unit_prices_minor, mut has_price) = arrow.nullable_int64s()?;
     let (currencies, has_currency) = arrow.nullable_text()?;
-    let is_available = arrow.bools()?;
+    let (stocks, has_stock) = arrow.nullable_int64s()?;
+    let can_be_had = arrow.bools()?;
     if let Some(row) = ids.first_wrong_id() {
         return Err(arrow.wrong_value(
             "item_id",
@@ -63,6 +67,9 @@ pub(super) fn read(files: &Files) -> Result<Items> {
         if has_price[row] && unit_prices_minor[row] < 0 {
             return Err(arrow.wrong_value("unit_price_minor", format!("row {row} is negative")));
         }
+        if has_stock[row] && stocks[row] < 0 {
+            return Err(arrow.wrong_value("stock", format!("row {row} is negative")));
+        }
         // An amount without a currency is not a price.
         has_price[row] &= has_currency[row];
     }
@@ -75,7 +82,9 @@ pub(super) fn read(files: &Files) -> Result<Items> {
         unit_prices_minor,
         currencies,
         has_price,
-        is_available,
+        stocks,
+        has_stock,
+        can_be_had,
     })
 }
 
@@ -124,8 +133,19 @@ impl Items {
         })
     }
 
-    /// Whether it can be had.
+    /// Pieces that can be had, if known.
+    pub fn stock(&self, item: ItemIdx) -> Option<i64> {
+        let is_known = self.has_stock.get(item.at()).copied().unwrap_or(false);
+        is_known.then(|| self.stocks[item.at()])
+    }
+
+    /// Whether it can be had at all, whatever the stock.
+    pub fn can_be_had(&self, item: ItemIdx) -> bool {
+        self.can_be_had.get(item.at()).copied().unwrap_or(false)
+    }
+
+    /// Whether it can be had now: at all, and the stock is unknown or above 0.
     pub fn is_available(&self, item: ItemIdx) -> bool {
-        self.is_available.get(item.at()).copied().unwrap_or(false)
+        self.can_be_had(item) && self.stock(item).is_none_or(|stock| stock > 0)
     }
 }

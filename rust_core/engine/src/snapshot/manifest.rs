@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::types::{DurationUs, EntityKind, TimeUs};
 
 /// The only format version that this code reads.
-pub(super) const FORMAT_VERSION: u64 = 1;
+pub(super) const FORMAT_VERSION: u64 = 2;
 /// Name of the manifest in a snapshot.
 pub(super) const FILE: &str = "manifest.json";
 
@@ -19,7 +19,7 @@ pub(super) const FILE: &str = "manifest.json";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format; 1.
+    /// Version of the format; 2.
     pub format_version: u64,
     /// Time of the newest event in it.
     #[serde(rename = "watermark_at_us", deserialize_with = "time_from_us")]
@@ -149,10 +149,15 @@ fn version_of(bytes: &[u8]) -> Option<u64> {
 }
 
 fn wrong_version(version: u64) -> Error {
+    let advice = if version < FORMAT_VERSION {
+        "build the snapshot again"
+    } else {
+        "a newer promosvc wrote it"
+    };
     Error::data_loss(
         FILE,
         "FORMAT_VERSION_UNKNOWN",
-        format!("format_version is {version}; this build reads {FORMAT_VERSION}"),
+        format!("format_version is {version}; this build reads {FORMAT_VERSION}: {advice}"),
     )
     .with("value", version)
 }

@@ -7,7 +7,7 @@
 //!    the stated SHA-256; nothing unlisted lies beside them.
 //! 3. `arrow_frame`, `arrow_schema`, `arrow_file`, `columns`: the bytes of an Arrow IPC file become typed columns; schema, buffers,
 //!    offsets and null counts are checked against what the format says, field by field.
-//! 4. `items`, `users`, `history`, `neighbours`, `popular`, `features`, `blend`: each noun checks its own
+//! 4. `items`, `users`, `history`, `neighbours`, `popular`, `event_ids`, `features`, `blend`: each noun checks its own
 //!    meaning (sorted, unique, in range, finite) and is from then on a type that cannot be wrong.
 //!
 //! Cost: one read, one SHA-256 pass and one checking pass over each byte (about a second for a gigabyte);
@@ -24,6 +24,7 @@ mod blend;
 mod checksum;
 mod columns;
 mod current;
+mod event_ids;
 mod features;
 mod files;
 mod history;
@@ -37,6 +38,7 @@ mod users;
 
 pub use blend::{Blend, ItemKnnBlend, RepeatBlend, SourceWeights, UserKnnBlend};
 pub use current::current;
+pub use event_ids::EventIds;
 pub use features::{FeatureRow, FeatureView, Features};
 pub use history::{History, UserEvents};
 pub use items::Items;
@@ -70,6 +72,8 @@ pub struct Snapshot {
     pub user_neighbours: Neighbours,
     /// Popular items by window.
     pub popular: Popular,
+    /// Imported events of the dedupe window.
+    pub event_ids: EventIds,
     /// Feature views, by name.
     pub features: Features,
     /// How sources are weighed.

@@ -6,17 +6,18 @@ use std::path::Path;
 use super::files::{Files, not_listed};
 use super::manifest::{self, Manifest};
 use super::{Snapshot, blend, checksum, current};
-use super::{features, history, items, neighbours, popular, users};
+use super::{event_ids, features, history, items, neighbours, popular, users};
 use crate::error::{Error, Result};
 
 /// Files that every snapshot has, besides the manifest and one file for each feature view.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     items::FILE,
     users::FILE,
     history::FILE,
     neighbours::ITEM_FILE,
     neighbours::USER_FILE,
     popular::FILE,
+    event_ids::FILE,
     blend::FILE,
 ];
 const FEATURES_DIRECTORY: &str = "features";
@@ -39,6 +40,7 @@ pub(super) fn open(dir: &Path) -> Result<Snapshot> {
     let item_neighbours = neighbours::read(&source, neighbours::ITEM_FILE, items.len())?;
     let user_neighbours = neighbours::read(&source, neighbours::USER_FILE, users.len())?;
     let popular = popular::read(&source, items.len())?;
+    let event_ids = event_ids::read(&source)?;
     let features = features::read(&source)?;
     let blend = blend::parse(&source.bytes(blend::FILE)?)?;
     Ok(Snapshot {
@@ -49,6 +51,7 @@ pub(super) fn open(dir: &Path) -> Result<Snapshot> {
         item_neighbours,
         user_neighbours,
         popular,
+        event_ids,
         features,
         blend,
         manifest,

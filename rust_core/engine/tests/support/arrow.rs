@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Int32Array, Int64Array, ListArray,
-    PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray, UInt8Array,
+    PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray, UInt8Array, UInt64Array,
     types::ArrowPrimitiveType,
 };
 use arrow_buffer::OffsetBuffer;
@@ -36,6 +36,10 @@ pub fn write_all(rows: &SnapshotRows, directory: &Path) {
         neighbours(&rows.user_neighbours),
     );
     write(&directory.join("popular.arrow"), popular(rows));
+    write(
+        &directory.join("event_ids.arrow"),
+        event_ids(&rows.event_ids),
+    );
     for view in &rows.views {
         write(
             &directory.join(format!("features/{}.arrow", view.name)),
@@ -113,6 +117,11 @@ pub fn items(rows: &SnapshotRows) -> Vec<Column> {
             true,
         ),
         (
+            "stock",
+            Arc::new(Int64Array::from_iter(items.iter().map(|item| item.stock))),
+            true,
+        ),
+        (
             "is_available",
             Arc::new(BooleanArray::from_iter(
                 items.iter().map(|item| Some(item.is_available)),
@@ -181,6 +190,14 @@ pub fn popular(rows: &SnapshotRows) -> Vec<Column> {
         ("item", lists::<UInt32Type>(&items), false),
         ("score", lists::<Float32Type>(&scores), false),
     ]
+}
+
+pub fn event_ids(keys: &[u128]) -> Vec<Column> {
+    let half = |shift: u32| -> ArrayRef {
+        let halves = keys.iter().map(|key| (key >> shift) as u64);
+        Arc::new(UInt64Array::from_iter_values(halves))
+    };
+    vec![("high", half(64), false), ("low", half(0), false)]
 }
 
 pub fn features(view: &ViewRows) -> Vec<Column> {

@@ -23,6 +23,7 @@ pub struct ItemRow {
     pub category: String,
     pub title: String,
     pub unit_price: Option<(i64, String)>,
+    pub stock: Option<i64>,
     pub is_available: bool,
 }
 
@@ -81,8 +82,11 @@ pub struct SnapshotRows {
     pub user_neighbours: Vec<Vec<(u32, f32)>>,
     /// Windows of 1, 7 and 30 days.
     pub popular: [Vec<(u32, f32)>; 3],
+    /// Keys of imported events, ascending.
+    pub event_ids: Vec<u128>,
     pub views: Vec<ViewRows>,
     pub blend: Value,
+    pub events_position: u64,
 }
 
 /// Microseconds of a day.
@@ -99,6 +103,7 @@ impl ItemRow {
             category: String::new(),
             title: format!("The {item_id}"),
             unit_price: Some((199, "USD".into())),
+            stock: None,
             is_available: true,
         }
     }
@@ -124,8 +129,10 @@ impl SnapshotRows {
             items,
             users: users.iter().map(|user| (*user).to_owned()).collect(),
             history_events: vec!["purchase".into(), "view_item".into()],
+            event_ids: Vec::new(),
             views: Vec::new(),
             blend: default_blend(),
+            events_position: 0,
         }
     }
 
@@ -156,9 +163,9 @@ impl SnapshotRows {
             })
         };
         json!({
-            "format_version": 1,
+            "format_version": 2,
             "watermark_at_us": self.watermark_at_us,
-            "events_position": 0,
+            "events_position": self.events_position,
             "seed": 7,
             "schema_fingerprint": "0".repeat(64),
             "library_versions": {"arrow-rs": "60"},

@@ -38,8 +38,10 @@ pub fn snapshot_rows() -> impl Strategy<Value = SnapshotRows> {
                         items,
                         history,
                         popular,
+                        event_ids: Vec::new(),
                         views: Vec::new(),
                         blend,
+                        events_position: 0,
                     }
                 },
             )
@@ -54,6 +56,7 @@ pub fn example() -> SnapshotRows {
         category: CATEGORIES[row % 4].into(),
         title: format!("Näme {row}"),
         unit_price: (row % 3 != 0).then(|| (100 + row as i64, "USD".into())),
+        stock: (row % 4 == 1).then_some(row as i64 / 5),
         is_available: row % 5 != 4,
     });
     let mut rows = SnapshotRows::empty(items.collect(), &["user-0", "user-1", "user-2"]);
@@ -78,6 +81,8 @@ pub fn example() -> SnapshotRows {
         vec![(3, 9.0), (0, 4.0), (1, 4.0)],
         (0..12).map(|item| (item, 20.0 - item as f32)).collect(),
     ];
+    rows.event_ids = vec![0, 1, 1 << 64, (1 << 64) + 1, u128::MAX];
+    rows.events_position = 12;
     rows.views = views();
     rows
 }
@@ -132,10 +137,12 @@ fn item() -> impl Strategy<Value = ItemRow> {
     (
         prop::sample::select(&CATEGORIES),
         prop::sample::select(&KINDS),
+        prop_oneof![4 => Just(None), 1 => (0..3_i64).prop_map(Some)],
         prop::bool::weighted(0.8),
     )
-        .prop_map(|(category, kind, is_available)| ItemRow {
+        .prop_map(|(category, kind, stock, is_available)| ItemRow {
             kind: kind.into(),
+            stock,
             is_available,
             ..ItemRow::in_category("", category)
         })

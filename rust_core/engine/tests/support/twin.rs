@@ -99,7 +99,8 @@ pub fn recommend(
     }
     let passes = |item: u32| {
         let row = &rows.items[item as usize];
-        (request.include_unavailable || row.is_available)
+        (request.include_unavailable
+            || (row.is_available && row.stock.is_none_or(|stock| stock > 0)))
             && (request.categories.is_empty()
                 || request.categories.contains(&row.category.as_str()))
             && (request.kinds.is_empty() || request.kinds.contains(&row.kind.as_str()))
