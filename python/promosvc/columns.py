@@ -28,6 +28,8 @@ EVENT_COLUMNS: Final[dict[str, str]] = {
     "search_term": "varchar",
     "promotion_id": "varchar",
     "attributes": "json",
+    "exposed_by": "json",
+    "log_position": "ubigint",
 }
 """Columns of `events` with their DuckDB types, in order."""
 
@@ -54,6 +56,7 @@ ITEM_COLUMNS: Final[dict[str, str]] = {
     "is_available": "boolean",
     "attributes": "json",
     "seen_at": "timestamp",
+    "stock": "bigint",
 }
 """Columns of `items` with their DuckDB types, in order."""
 
@@ -82,6 +85,19 @@ IMPORT_COLUMNS: Final[dict[str, str]] = {
     "report": "json",
 }
 """Columns of `imports` with their DuckDB types, in order."""
+
+LOG_POSITION_COLUMNS: Final[dict[str, str]] = {"log": "varchar", "position": "ubigint"}
+"""Columns of `log_positions` with their DuckDB types, in order."""
+
+REFRESH_COLUMNS: Final[dict[str, str]] = {
+    "snapshot_id": "varchar",
+    "position": "ubigint",
+    "import_id": "ubigint",
+}
+"""Columns of `refreshes` with their DuckDB types, in order."""
+
+RECORDED_IMPORT_ID: Final = 0
+"""The `import_id` of events that the event log brought; those of files count from 1."""
 
 EVENT_NAMES: Final[dict[str, bool]] = {
     "view_item": True,

@@ -75,7 +75,8 @@ def test_each_row_gets_its_verdict(
 
 
 def test_every_reason_has_a_case() -> None:
-    assert {case["verdict"] for case in CASES} == REASONS.keys() | {"ACCEPTED"}
+    # An import makes the ids that a source does not give.
+    assert {case["verdict"] for case in CASES} == REASONS.keys() - {"MISSING_EVENT_ID"} | {"ACCEPTED"}
 
 
 def test_the_reasons_are_those_of_the_wire() -> None:

@@ -5,6 +5,8 @@
              │       └ mapping (TOML)        └ bot rule
              └ CSV, Parquet, JSON, frames
 
+What the event log recorded was cleaned before and joins at *deduplicate* (`recorded`).
+
 A mapping says what the columns mean (`docs/mapping.md`); the database is that of
 `docs/events-schema.md`. Nothing disappears: each row is accepted, a duplicate, skipped by the mapping,
 or refused with a reason and kept in `quarantine`; the report's counts add up to the rows read.
@@ -20,18 +22,32 @@ from promosvc.events.database import open_database
 from promosvc.events.frame import import_frame
 from promosvc.events.importer import Progress, Stage, import_files, read_report, read_reports
 from promosvc.events.mapping import Mapping
+from promosvc.events.recorded import (
+    EVENT_LOG,
+    ITEM_FACTS,
+    RECORDED_EVENTS,
+    MergeCounts,
+    merge_recorded,
+    merged_position,
+)
 from promosvc.events.report import Counts, FileCounts, ImportReport
 
 __all__ = [
+    "EVENT_LOG",
+    "ITEM_FACTS",
+    "RECORDED_EVENTS",
     "Counts",
     "FileCounts",
     "ImportReport",
     "Mapping",
+    "MergeCounts",
     "Progress",
     "Stage",
     "import_completejourney",
     "import_files",
     "import_frame",
+    "merge_recorded",
+    "merged_position",
     "open_database",
     "read_report",
     "read_reports",

@@ -2,8 +2,8 @@
 
 A declared item or user is one whose file was imported; a later row of the same id replaces it. An item
 that only events speak of takes what the newest event says (`seen_at` is that event's time); of a
-declared one, events fill in only what its file leaves open. Items and users are few beside events,
-so that plain merges do.
+declared one, events fill in only what its file leaves open. No file tells a stock, so that the stock stays
+what UpsertItems said. Items and users are few beside events, so that plain merges do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 import duckdb
 
+from promosvc.columns import ITEM_COLUMNS
 from promosvc.events.currencies import DIGITS
 from promosvc.events.expressions import Expressions
 from promosvc.events.layers import (
@@ -142,12 +143,14 @@ def merge_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping) -> None
     """Write declared items; the last row of an id in the import counts, earlier ones are duplicates."""
     _keep_last(connection, "staged_items", "item_id")
     source, kind = literal(mapping.source), literal(mapping.item_kind)
+    told = [name for name in ITEM_COLUMNS if name != "stock"]
     connection.execute(
         f"""
-        insert or replace into items
+        insert into items ({", ".join(told)})
         select item_id, {source}, coalesce(kind, {kind}), title, category, brand, unit_price_minor, currency,
             coalesce(is_available, true), attributes, null
         from staged_items where code = 0
+        on conflict (item_id) do update set {", ".join(f"{name} = excluded.{name}" for name in told[1:])}
         """
     )
 
@@ -159,19 +162,29 @@ def merge_users(connection: duckdb.DuckDBPyConnection, mapping: Mapping) -> None
     connection.execute(
         f"insert or replace into users select user_id, {source}, attributes from staged_users where code = 0"
     )
+    merge_seen_users(connection, source)
+
+
+def merge_seen_users(connection: duckdb.DuckDBPyConnection, source: str) -> None:
+    """Write users that accepted events speak of; `source` is SQL over `staged`."""
     connection.execute(
         f"""
         insert into users
-        select user_id, {source}, null from (select distinct user_id from staged where code = 0) new
+        select user_id, source, null
+        from (select user_id, min({source}) as source from staged where code = 0 group by user_id) new
         where not exists (select 1 from users u where u.user_id = new.user_id)
         """
     )
 
 
-def merge_seen_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping, seen: set[str]) -> None:
-    """Write what accepted events say of items; `seen` names the columns that the mapping speaks of."""
+def merge_seen_items(connection: duckdb.DuckDBPyConnection, source: str, kind: str, seen: set[str]) -> None:
+    """Write what accepted events say of items.
+
+    `source` is SQL over `staged`, `kind` what an item is of which none is told; `seen` names the columns that
+    are told of at all.
+    """
     columns = [name for name in _SEEN if name in seen]
-    _find_seen(connection, columns)
+    _find_seen(connection, source, columns)
     # A declared item keeps what its file says; events fill in only what the file leaves open.
     is_newer = "i.seen_at is not null and n.seen_at >= i.seen_at"
     filled = {
@@ -185,19 +198,18 @@ def merge_seen_items(connection: duckdb.DuckDBPyConnection, mapping: Mapping, se
     changes = ", ".join(f"{name} = {sql}" for name, sql in filled.items())
     connection.execute(f"update items as i set {changes} from seen_items n where n.item_id = i.item_id")
     new = {name: f"n.{name}" if name in filled else "null" for name in (*_SEEN, "currency")}
-    source, kind = literal(mapping.source), literal(mapping.item_kind)
     connection.execute(
         f"""
         insert into items
-        select item_id, {source}, coalesce({new["kind"]}, {kind}), {new["title"]}, {new["category"]},
+        select item_id, n.source, coalesce({new["kind"]}, {literal(kind)}), {new["title"]}, {new["category"]},
             {new["brand"]}, {new["unit_price_minor"]}, {new["currency"]},
-            coalesce({new["is_available"]}, true), {new["attributes"]}, seen_at
+            coalesce({new["is_available"]}, true), {new["attributes"]}, seen_at, null
         from seen_items n where not exists (select 1 from items i where i.item_id = n.item_id)
         """
     )
 
 
-def _find_seen(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> None:
+def _find_seen(connection: duckdb.DuckDBPyConnection, source: str, columns: list[str]) -> None:
     """Make `seen_items`: for each column the value of the newest event that has one, the largest of equals.
 
     Two hash aggregations and a join: finding the newest time first keeps the answer independent of the
@@ -207,7 +219,7 @@ def _find_seen(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> Non
     connection.execute(
         f"""
         create or replace temp table seen_times as
-        select item_id, max(event_at) as seen_at{newest} from staged
+        select item_id, max(event_at) as seen_at, min({source}) as source{newest} from staged
         where code = 0 and item_id is not null group by item_id
         """
     )
@@ -221,7 +233,7 @@ def _find_seen(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> Non
     connection.execute(
         f"""
         create or replace temp table seen_items as
-        select t.item_id, any_value(t.seen_at) as seen_at, {values}
+        select t.item_id, any_value(t.seen_at) as seen_at, any_value(t.source) as source, {values}
         from seen_times t left join staged s on s.item_id = t.item_id and s.code = 0 and ({newest_of})
         group by t.item_id
         """

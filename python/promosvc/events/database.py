@@ -2,6 +2,9 @@
 
 DuckDB lets one process write and then keeps all others out, readers too. Whoever comes second waits
 up to ten seconds and then hears which process holds the file.
+
+A file of an older promosvc gets the columns and tables that have come since when a writer opens it; a
+reader that meets such a file opens it once as a writer first.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from promosvc.columns import (
     EVENT_COLUMNS_REQUIRED,
     IMPORT_COLUMNS,
     ITEM_COLUMNS,
+    LOG_POSITION_COLUMNS,
     QUARANTINE_COLUMNS,
+    REFRESH_COLUMNS,
     USER_COLUMNS,
 )
 from promosvc.errors import DatabaseBusyError, DatabaseError
@@ -31,6 +36,9 @@ WAIT_SECONDS: Final = 10.0
 MEMORY_LIMIT: Final = "1200MB"
 _POLL_SECONDS: Final = 0.05
 _TABLES: Final = ("events", "items", "users", "quarantine", "imports")
+# What later versions added: each stands at the end of its table, so that old and new files have one order.
+_ADDED_COLUMNS: Final = (("events", "exposed_by"), ("events", "log_position"), ("items", "stock"))
+_ADDED_TABLES: Final = ("log_positions", "refreshes")
 
 
 @contextlib.contextmanager
@@ -51,8 +59,14 @@ def open_database(
         )
     if not is_read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _connect(path, is_read_only, WAIT_SECONDS if wait_seconds is None else wait_seconds)
+    wait = WAIT_SECONDS if wait_seconds is None else wait_seconds
+    connection = _connect(path, is_read_only, wait)
     try:
+        if is_read_only and _is_outdated(connection):
+            connection.close()
+            with open_database(path, wait_seconds=wait):
+                pass
+            connection = _connect(path, is_read_only, wait)
         connection.execute("set TimeZone = 'UTC'")
         # DuckDB would draw a bar of its own over ours.
         connection.execute("set enable_progress_bar = false")
@@ -60,6 +74,8 @@ def open_database(
             # Many cores share the limit: each thread of a hash table or sort needs room of its own.
             connection.execute(f"set temp_directory = {literal(str(path) + '.tmp')}")
         _check(connection, path, is_read_only)
+        if not is_read_only and _is_outdated(connection):
+            _migrate(connection)
         yield connection
     finally:
         connection.close()
@@ -92,8 +108,41 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         ("quarantine", ", ".join(f"{name} {kind}" for name, kind in QUARANTINE_COLUMNS.items())),
         ("imports", ", ".join(f"{name} {kind}" for name, kind in IMPORT_COLUMNS.items())),
         ("bot_hours", "user_id varchar not null, hour_at timestamp not null"),
+        ("log_positions", _keyed(LOG_POSITION_COLUMNS)),
+        ("refreshes", _keyed(REFRESH_COLUMNS)),
     ):
         connection.execute(f"create table if not exists {table} ({spec})")
+
+
+def _keyed(columns: dict[str, str]) -> str:
+    """Columns of which the first is the key and all are needed."""
+    return ", ".join(
+        f"{name} {kind} {'primary key' if at == 0 else 'not null'}"
+        for at, (name, kind) in enumerate(columns.items())
+    )
+
+
+def _is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an event database lacks what later versions added; false for any other file."""
+    found = {
+        (str(table), str(column))
+        for table, column in connection.execute(
+            "select table_name, column_name from duckdb_columns() where database_name = current_database()"
+        ).fetchall()
+    }
+    tables = {table for table, _ in found}
+    if not tables.issuperset(_TABLES):
+        return False
+    return not found.issuperset(_ADDED_COLUMNS) or not tables.issuperset(_ADDED_TABLES)
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    kinds = {"events": EVENT_COLUMNS, "items": ITEM_COLUMNS}
+    connection.execute("begin")
+    for table, column in _ADDED_COLUMNS:
+        connection.execute(f"alter table {table} add column if not exists {column} {kinds[table][column]}")
+    create_tables(connection)
+    connection.execute("commit")
 
 
 def _connect(path: Path, is_read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:

@@ -18,7 +18,10 @@ from promosvc.events.quoting import literal
 
 
 def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
-    """Number equal contents and give later rows of an id, and ids of the database, the duplicate's code."""
+    """Number equal contents and give later rows of an id, and ids of the database, the duplicate's code.
+
+    `source` is SQL over `staged`: one text for an import, a column where rows of many sources came together.
+    """
     if _find_repeated(connection):
         connection.execute(
             """
@@ -41,7 +44,8 @@ def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
                     from staged
                     where code = 0 and hash(event_id) in (select id_hash from repeated)
                     window same as (
-                        partition by event_id, event_name order by file_number, row_number, element)
+                        partition by event_id, event_name, {source}
+                        order by file_number, row_number, element)
                 ) o
                 where o.row_id = staged.rowid and o.occurrence > 1
                 """
@@ -51,7 +55,7 @@ def mark_duplicates(connection: duckdb.DuckDBPyConnection, source: str) -> None:
         update staged set code = {DUPLICATE}
         from events
         where staged.code = 0 and events.event_id = staged.event_id
-            and events.event_name = staged.event_name and events.source = {literal(source)}
+            and events.event_name = staged.event_name and events.source = {source}
         """
     )
 

@@ -28,6 +28,7 @@ from promosvc.events.layers import Statement
 from promosvc.events.lookups import make_unique
 from promosvc.events.mapping import Mapping, Section
 from promosvc.events.plan import Job, Plan, Source, plan_import
+from promosvc.events.quoting import literal
 from promosvc.events.raw import RawTable
 from promosvc.events.report import ImportReport
 from promosvc.events.resolve import Columns
@@ -163,15 +164,17 @@ def _import(
     create_tables(connection)
     import_id = writing.next_import_id(connection)
     tell(Stage("deduplicate", 0, total))
-    duplicates.mark_duplicates(connection, mapping.source)
+    duplicates.mark_duplicates(connection, literal(mapping.source))
     tell(Stage("sessions", 0, total))
     withdrawn = sessions.refuse_bots(connection, import_id, mapping.events_per_hour_max)
     sessions.cut_sessions(connection, mapping.session_minutes)
     tell(Stage("write", 0, total))
-    writing.write_events(connection, mapping, import_id)
+    given = {"source": literal(mapping.source), "import_id": str(import_id)}
+    writing.write_events(connection, {**given, "exposed_by": "null", "log_position": "null"})
     catalogue.merge_items(connection, mapping)
     if plan.has_events:
-        catalogue.merge_seen_items(connection, mapping, _seen_columns(plan))
+        source = literal(mapping.source)
+        catalogue.merge_seen_items(connection, source, mapping.item_kind, _seen_columns(plan))
     catalogue.merge_users(connection, mapping)
     details = {job.number: statement.details for job, statement in statements}
     writing.write_quarantine(connection, plan, details, import_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Mapping
 from typing import Final
 
 import duckdb
@@ -12,7 +13,6 @@ from promosvc.columns import EVENT_COLUMNS, REASONS
 from promosvc.errors import InternalError
 from promosvc.events import duplicates
 from promosvc.events.layers import DUPLICATE, REFUSED, SKIPPED
-from promosvc.events.mapping import Mapping
 from promosvc.events.plan import FAMILIES, Job, Plan
 from promosvc.events.quoting import literal
 from promosvc.events.report import Counts, FileCounts, ImportReport
@@ -28,8 +28,11 @@ def next_import_id(connection: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 1
 
 
-def write_events(connection: duckdb.DuckDBPyConnection, mapping: Mapping, import_id: int) -> None:
-    """Write accepted rows with their sessions, and the sessions of stored events that changed."""
+def write_events(connection: duckdb.DuckDBPyConnection, given: Mapping[str, str]) -> None:
+    """Write accepted rows with their sessions, and the sessions of stored events that changed.
+
+    `given` is SQL over the staged rows `s`, by column, for what `staged` does not hold under that name.
+    """
     connection.execute(
         """
         update events set session_id = m.session_id from moments m
@@ -37,8 +40,8 @@ def write_events(connection: duckdb.DuckDBPyConnection, mapping: Mapping, import
             and m.session_id <> events.session_id
         """
     )
-    given = {"source": literal(mapping.source), "import_id": str(import_id), "session_id": "m.session_id"}
-    columns = ", ".join(given.get(name, f"s.{name}") for name in EVENT_COLUMNS)
+    made = {"session_id": "m.session_id", **given}
+    columns = ", ".join(made.get(name, f"s.{name}") for name in EVENT_COLUMNS)
     connection.execute(
         f"""
         insert into events
