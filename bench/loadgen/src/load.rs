@@ -14,8 +14,10 @@ use http::{Method, Request, Uri, Version};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::sleep_until;
 
 use crate::arguments::{Arguments, Until};
+use crate::work::{Recorded, Work};
 
 /// What the peer may send ahead: enough that it never waits for us.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -32,6 +34,7 @@ pub(crate) struct Measured {
     pub(crate) statuses: BTreeMap<String, u64>,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) response_bytes: u64,
+    pub(crate) recorded: Option<Recorded>,
     /// Processor time of this thread, and time that it was ready and waited for a core; `None` where
     /// the system does not tell.
     pub(crate) scheduling: Option<Scheduling>,
@@ -46,9 +49,9 @@ pub(crate) struct Scheduling {
 
 /// What all callers share; one thread, so cells do.
 struct Shared {
-    requests: Vec<Bytes>,
+    work: Work,
     uri: Uri,
-    next: Cell<usize>,
+    pace: Option<Pace>,
     warmup_left: Cell<u64>,
     until: Until,
     counted_left: Cell<u64>,
@@ -61,20 +64,28 @@ struct Shared {
     response_bytes: Cell<u64>,
 }
 
+/// When calls are due, where they do not wait for each other.
+struct Pace {
+    began: Instant,
+    between: Duration,
+    next: Cell<u32>,
+}
+
 /// A gRPC status that never came, in `statuses`.
-const NO_STATUS: u16 = u16::MAX;
+pub(crate) const NO_STATUS: u16 = u16::MAX;
 
 /// Runs all callers to the end.
-pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measured, String> {
-    let uri = format!("http://{}{}", arguments.address, arguments.method)
-        .parse()
-        .map_err(|error| format!("{}: {error}", arguments.address))?;
-    let histogram =
-        Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).map_err(|error| error.to_string())?;
+pub(crate) fn run(arguments: &Arguments, work: Work) -> Result<Measured, String> {
+    let uri = uri(&arguments.address, &arguments.method)?;
+    let histogram = histogram()?;
     let shared = Rc::new(Shared {
-        requests,
+        work,
         uri,
-        next: Cell::new(0),
+        pace: arguments.rate_per_second.map(|rate| Pace {
+            began: Instant::now(),
+            between: Duration::from_secs_f64(1.0 / rate),
+            next: Cell::new(0),
+        }),
         warmup_left: Cell::new(arguments.warmup),
         until: arguments.until,
         counted_left: Cell::new(match arguments.until {
@@ -89,12 +100,7 @@ pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measure
         errors: RefCell::default(),
         response_bytes: Cell::new(0),
     });
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build_local(LocalOptions::default())
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    on_one_thread(async {
         let mut callers: Vec<JoinHandle<()>> = Vec::new();
         for _ in 0..arguments.connections {
             let sender = connect(&arguments.address).await?;
@@ -108,12 +114,37 @@ pub(crate) fn run(arguments: &Arguments, requests: Vec<Bytes>) -> Result<Measure
         for caller in callers {
             caller.await.map_err(|error| error.to_string())?;
         }
-        Ok::<(), String>(())
+        Ok(())
     })?;
     Ok(shared.measured())
 }
 
-async fn connect(address: &str) -> Result<SendRequest<Bytes>, String> {
+/// An empty histogram of latencies in nanoseconds.
+pub(crate) fn histogram() -> Result<Histogram<u64>, String> {
+    Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).map_err(|error| error.to_string())
+}
+
+/// Where a method is called.
+pub(crate) fn uri(address: &str, method: &str) -> Result<Uri, String> {
+    format!("http://{address}{method}")
+        .parse()
+        .map_err(|error| format!("{address}: {error}"))
+}
+
+/// Runs a future with all that it spawns.
+pub(crate) fn on_one_thread<Output>(
+    future: impl Future<Output = Result<Output, String>>,
+) -> Result<Output, String> {
+    Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())
+        .map_err(|error| error.to_string())?
+        .block_on(future)
+}
+
+/// Opens a connection.
+pub(crate) async fn connect(address: &str) -> Result<SendRequest<Bytes>, String> {
     let named = |error: &dyn std::fmt::Display| format!("{address}: {error}");
     let socket = TcpStream::connect(address)
         .await
@@ -134,10 +165,25 @@ async fn connect(address: &str) -> Result<SendRequest<Bytes>, String> {
 }
 
 async fn call_until_done(mut sender: SendRequest<Bytes>, shared: Rc<Shared>) {
+    let mut answer = Vec::new();
     while shared.wants_more() {
-        let began = Instant::now();
-        match call(&mut sender, &shared).await {
-            Ok((status, bytes)) => shared.count(began, status, bytes),
+        let began = match &shared.pace {
+            None => Instant::now(),
+            Some(pace) => {
+                let due = pace.due();
+                sleep_until(due.into()).await;
+                if !shared.wants_more() {
+                    return;
+                }
+                due
+            }
+        };
+        answer.clear();
+        match call(&mut sender, &shared.uri, shared.work.request(), &mut answer).await {
+            Ok(status) => {
+                shared.work.answered(status, &answer);
+                shared.count(began, status, answer.len() as u64);
+            }
             Err(error) => {
                 *shared
                     .errors
@@ -151,50 +197,56 @@ async fn call_until_done(mut sender: SendRequest<Bytes>, shared: Rc<Shared>) {
     }
 }
 
-async fn call(sender: &mut SendRequest<Bytes>, shared: &Shared) -> Result<(u16, u64), h2::Error> {
+/// One unary call: gives its gRPC status and appends its answer, as framed by gRPC.
+pub(crate) async fn call(
+    sender: &mut SendRequest<Bytes>,
+    uri: &Uri,
+    request: Bytes,
+    answer: &mut Vec<u8>,
+) -> Result<u16, h2::Error> {
     poll_fn(|cx| sender.poll_ready(cx)).await?;
-    let (response, mut stream) = sender.send_request(shared.head(), false)?;
-    stream.send_data(shared.request(), true)?;
+    let (response, mut stream) = sender.send_request(head(uri), false)?;
+    stream.send_data(request, true)?;
     let (head, mut body) = response.await?.into_parts();
     if let Some(status) = grpc_status(&head.headers) {
-        return Ok((status, 0));
+        return Ok(status);
     }
-    let mut bytes = 0;
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
-        bytes += chunk.len() as u64;
+        answer.extend_from_slice(&chunk);
         body.flow_control().release_capacity(chunk.len())?;
     }
     let status = body
         .trailers()
         .await?
         .and_then(|trailers| grpc_status(&trailers));
-    Ok((status.unwrap_or(NO_STATUS), bytes))
+    Ok(status.unwrap_or(NO_STATUS))
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<u16> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
+fn head(uri: &Uri) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = uri.clone();
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    request
+}
+
+impl Pace {
+    /// When the next call is due; each asks once.
+    fn due(&self) -> Instant {
+        let number = self.next.replace(self.next.get() + 1);
+        self.began + self.between * number
+    }
+}
+
 impl Shared {
-    fn head(&self) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        request
-    }
-
-    /// The next request of the list, round and round.
-    fn request(&self) -> Bytes {
-        let next = self.next.get();
-        self.next.set((next + 1) % self.requests.len());
-        self.requests[next].clone()
-    }
-
     fn wants_more(&self) -> bool {
         if self.ended.get().is_some() {
             return false;
@@ -253,6 +305,7 @@ impl Shared {
                 .collect(),
             errors: self.errors.borrow().clone(),
             response_bytes: self.response_bytes.get(),
+            recorded: self.work.recorded(),
             scheduling: scheduling()
                 .zip(self.scheduling_before.get())
                 .map(|(after, before)| Scheduling {

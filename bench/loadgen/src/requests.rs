@@ -35,7 +35,8 @@ fn split(mut bytes: &[u8]) -> Result<Vec<Bytes>, String> {
     }
 }
 
-fn framed(message: &[u8]) -> Bytes {
+/// A message behind gRPC's prefix.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(5 + message.len());
     frame.put_u8(0);
     frame.put_u32(message.len() as u32);
