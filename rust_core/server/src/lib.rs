@@ -3,7 +3,7 @@
 //! The way of a call: `accept` gives its connection to a worker; `connection` reads its stream;
 //! `dispatch` judges the headers, lets it in (`admission`) and reads its message (`framing`); `worker` lets it
 //! take its turn; `call` answers it at the `door`: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
-//! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams` and `snapshots`.
+//! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams`, `snapshots` and `storage`.
 //!
 //! It knows the wire and nothing of the business. The grpcio door takes the same way from `call` on, so that both
 //! answer the same bytes.
@@ -29,6 +29,7 @@ mod reflection;
 mod server;
 mod snapshots;
 mod status;
+pub mod storage;
 mod streams;
 mod wire;
 mod worker;
