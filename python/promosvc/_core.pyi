@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "dense_products",
     "error_kinds",
+    "event_key",
     "item_neighbours",
     "read_users",
     "textbook_neighbours",
@@ -219,6 +220,15 @@ def read_users(users: _ArrowStreamExportable) -> ArrowTable:
     >>> import pyarrow
     >>> pyarrow.table(read_users(pyarrow.table({"user_id": ["ada"]}))).to_pylist()
     [{'user_id': 'ada'}]
+    """
+
+def event_key(source: str, event_name: str, event_id: str) -> bytes:
+    """By what an event is known again: 16 bytes.
+
+    They are the first half of the SHA-256 of `source 0x1F event_name 0x1F event_id` in UTF-8.
+
+    >>> event_key("web", "purchase", "1").hex()
+    '4d38ffcde01577ff02eeec5907c459a2'
     """
 
 def item_neighbours(

@@ -51,6 +51,7 @@ def content(**changes: Any) -> SnapshotContent:
                 "title": ["Far", "Near", "Näu"],
                 "unit_price_minor": pa.array([100, None, 0], pa.int64()),
                 "currency": pa.array(["EUR", None, "EUR"], pa.string()),
+                "stock": pa.array([None, 5, 0], pa.int64()),
                 "is_available": [True, True, False],
             }
         ),

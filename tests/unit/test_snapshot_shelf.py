@@ -8,7 +8,13 @@ import pytest
 from snapshot_fixture import content
 
 from promosvc import snapshot
-from promosvc.errors import FailedPreconditionError, IoError, NotFoundError, SnapshotError
+from promosvc.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    IoError,
+    NotFoundError,
+    SnapshotError,
+)
 
 AT = datetime(2018, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -158,3 +164,61 @@ def test_the_list_shows_what_there_is(shelf: tuple[Path, list[str]]) -> None:
 
 def test_a_directory_that_is_not_there_lists_nothing(tmp_path: Path) -> None:
     assert snapshot.list_snapshots(tmp_path / "nowhere") == []
+
+
+def shelf_of(root: Path, count: int) -> list[str]:
+    ids = [snapshot.write(content(seed=seed), root) for seed in range(count)]
+    for id_ in ids:
+        snapshot.publish(root, id_)
+    return ids
+
+
+def on_disk(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if path.is_dir()}
+
+
+def test_pruning_keeps_the_newest_publications(tmp_path: Path) -> None:
+    ids = shelf_of(tmp_path, 5)
+    assert snapshot.prune(tmp_path, 5) == []
+    assert set(snapshot.prune(tmp_path, 2)) == set(ids[:3])
+    assert on_disk(tmp_path) == set(ids[3:])
+    assert [id_ for id_, _ in snapshot.publications(tmp_path)] == ids[3:]
+    assert snapshot.current(tmp_path) == ids[4]
+    assert snapshot.rollback(tmp_path) == ids[3]
+    assert snapshot.prune(tmp_path, 2) == []
+
+
+def test_pruning_never_takes_the_current_one(tmp_path: Path) -> None:
+    ids = shelf_of(tmp_path, 4)
+    snapshot.rollback(tmp_path)
+    # The third was published last now; of the others the fourth is the newest.
+    assert set(snapshot.prune(tmp_path, 2)) == set(ids[:2])
+    assert snapshot.current(tmp_path) == ids[2]
+    # A crash between HISTORY and CURRENT: what stands after the current one stays.
+    (tmp_path / "CURRENT").write_text(f"{ids[2]}\n")
+    with (tmp_path / "HISTORY").open("a") as history:
+        history.write(f"{ids[3]} 2018-01-02T03:04:05Z\n")
+    assert snapshot.prune(tmp_path, 1) == []
+    assert on_disk(tmp_path) == {ids[2], ids[3]}
+
+
+def test_pruning_leaves_alone_what_was_never_published(tmp_path: Path) -> None:
+    ids = shelf_of(tmp_path, 3)
+    unpublished = snapshot.write(content(seed=9), tmp_path)
+    (tmp_path / "notes").mkdir()
+    assert set(snapshot.prune(tmp_path, 1)) == set(ids[:2])
+    assert on_disk(tmp_path) == {ids[2], unpublished, "notes"}
+    assert snapshot.prune(tmp_path / "nowhere", 1) == []
+    with pytest.raises(InvalidArgumentError, match="keep is 0"):
+        snapshot.prune(tmp_path, 0)
+
+
+def test_publishing_instead_of_another_needs_that_other(shelf: tuple[Path, list[str]]) -> None:
+    root, (first, second, third) = shelf
+    snapshot.publish(root, first)
+    with pytest.raises(FailedPreconditionError, match=f"{first} is published, not {second}") as caught:
+        snapshot.publish(root, third, instead_of=second)
+    assert caught.value.reason == "CURRENT_MOVED"
+    assert snapshot.current(root) == first
+    snapshot.publish(root, third, instead_of=first)
+    assert snapshot.current(root) == third

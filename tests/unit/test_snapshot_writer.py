@@ -65,8 +65,10 @@ def test_schemas_are_the_formats(tmp_path: Path) -> None:
     assert seen["items.arrow"][4:] == [
         "unit_price_minor: int64",
         "currency: string",
+        "stock: int64",
         "is_available: bool not null",
     ]
+    assert seen["event_ids.arrow"] == ["high: uint64 not null", "low: uint64 not null"]
     assert [line.split(" ")[0] for line in seen["history.arrow"]] == [
         "item:",
         "event:",
@@ -109,6 +111,48 @@ def test_a_models_version_changes_with_its_file_and_its_parameters_only(tmp_path
     assert versions(content(seed=9)) == base
 
 
+def test_a_version_that_is_given_is_kept(tmp_path: Path) -> None:
+    made = content(models=[replace(content().models[0], version="0123456789abcdef"), content().models[1]])
+    manifest = json.loads((tmp_path / snapshot.write(made, tmp_path) / "manifest.json").read_bytes())
+    assert [model["version"] for model in manifest["models"] if model["name"] == "item_knn"] == [
+        "0123456789abcdef"
+    ]
+
+
+def test_what_was_learned_is_read_again_as_it_was_written(tmp_path: Path) -> None:
+    made = content(events_position=17)
+    id_ = snapshot.write(made, tmp_path)
+    carried = snapshot.read(tmp_path, id_)
+    assert (carried.snapshot_id, carried.events_position, carried.seed) == (id_, 17, made.seed)
+    assert carried.item_ids.to_pylist() == ["far", "near", "new"]
+    assert carried.user_ids.to_pylist() == ["ada", "bob"]
+    for found, wanted in (
+        (carried.item_neighbours, made.item_neighbours),
+        (carried.user_neighbours, made.user_neighbours),
+    ):
+        assert found.indptr.tolist() == wanted.indptr.tolist()
+        assert found.neighbour.tolist() == wanted.neighbour.tolist()
+        assert found.similarity.tolist() == wanted.similarity.tolist()
+    assert carried.blend == made.blend
+    assert {model.name: len(model.version) for model in carried.models} == {"item_knn": 16, "blend": 16}
+    again = replace(made, models=carried.models)
+    assert snapshot.write(again, tmp_path) == id_
+    (tmp_path / id_ / "blend.json").write_text("{}")
+    with pytest.raises(SnapshotError, match=r"blend\.json"):
+        snapshot.read(tmp_path, id_)
+
+
+def test_ids_of_imported_events_are_ascending(tmp_path: Path) -> None:
+    keys = np.array([[1, 2**64 - 1], [2, 0], [2**63, 5]], np.uint64)
+    id_ = snapshot.write(content(event_ids=keys), tmp_path)
+    batch = pa.ipc.open_file((tmp_path / id_ / "event_ids.arrow").read_bytes()).get_batch(0)
+    assert batch.to_pydict() == {"high": [1, 2, 2**63], "low": [2**64 - 1, 0, 5]}
+    with pytest.raises(SnapshotError, match=r"event_ids\.arrow"):
+        snapshot.write(content(event_ids=keys[::-1]), tmp_path)
+    with pytest.raises(InvalidArgumentError, match="not"):
+        snapshot.write(content(event_ids=keys.reshape(2, 3)), tmp_path)
+
+
 def test_a_snapshot_may_be_empty(tmp_path: Path) -> None:
     nothing = content(
         items=content().items.slice(0, 0),
@@ -127,7 +171,7 @@ def test_a_snapshot_may_be_empty(tmp_path: Path) -> None:
     assert snapshot.verify(tmp_path, id_)["snapshot_id"] == id_
 
 
-@pytest.mark.parametrize("step", range(14))
+@pytest.mark.parametrize("step", range(15))
 def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -145,12 +189,12 @@ def test_a_write_that_fails_leaves_nothing(
     with pytest.raises(IoError, match="No space left"):
         snapshot.write(content(), tmp_path)
     monkeypatch.undo()
-    # Ten files and two directories are synced before the rename; after it the name alone may be lost.
+    # Eleven files and two directories are synced before the rename; after it the name alone may be lost.
     whole = [name for name in names_in(tmp_path) if name != kept]
     assert all(not name.startswith(".building") for name in whole)
     for name in whole:
         snapshot.verify(tmp_path, name)
-    assert len(whole) == (1 if step >= 13 else 0)
+    assert len(whole) == (1 if step >= 14 else 0)
 
 
 def test_the_engine_refuses_wrong_content_and_nothing_stays(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from promosvc.events.recorded import (
     merge_recorded,
     merged_position,
 )
+from promosvc.events.refreshes import DatabaseState, database_state, last_refresh, remember_refresh
 from promosvc.events.report import Counts, FileCounts, ImportReport
 
 __all__ = [
@@ -37,18 +38,22 @@ __all__ = [
     "ITEM_FACTS",
     "RECORDED_EVENTS",
     "Counts",
+    "DatabaseState",
     "FileCounts",
     "ImportReport",
     "Mapping",
     "MergeCounts",
     "Progress",
     "Stage",
+    "database_state",
     "import_completejourney",
     "import_files",
     "import_frame",
+    "last_refresh",
     "merge_recorded",
     "merged_position",
     "open_database",
     "read_report",
     "read_reports",
+    "remember_refresh",
 ]

@@ -20,11 +20,14 @@ from promosvc.features.histories import (
     Histories,
     entry_weights,
     event_weights,
+    extended_weights,
     load_choices,
+    load_event_ids,
     load_event_names,
     load_histories,
     load_items,
     load_users,
+    vocabulary_weights,
 )
 from promosvc.features.store import compute, feature_views, select_views, utc_naive
 from promosvc.features.view import Feature, FeatureView, parse_view
@@ -41,8 +44,10 @@ __all__ = [
     "encode",
     "entry_weights",
     "event_weights",
+    "extended_weights",
     "feature_views",
     "load_choices",
+    "load_event_ids",
     "load_event_names",
     "load_histories",
     "load_items",
@@ -50,4 +55,5 @@ __all__ = [
     "parse_view",
     "select_views",
     "utc_naive",
+    "vocabulary_weights",
 ]

@@ -7,7 +7,8 @@ the past is read once.
 
 How much an item event says is `event_weights`: what a customer pays for says most. Weights are scaled so
 that the strongest event that the data have is 1: on a platform without purchases a view is the strongest
-there is, and counts in full.
+there is, and counts in full. Events that the data do not have yet are weighed by the same scale, so that the
+first purchase of such a platform says five times as much as a view.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from promosvc.columns import EVENT_NAMES
 from promosvc.features.store import utc_naive
 
 EVENT_WEIGHTS: dict[str, float] = {
@@ -157,14 +159,45 @@ def load_choices(
     return _table(connection, "choices", until, since=utc_naive(since), event_names=list(event_names))
 
 
+def load_event_ids(
+    connection: duckdb.DuckDBPyConnection, since: datetime, as_of: datetime
+) -> npt.NDArray[np.uint64]:
+    """Keys of the imported events from `since` to just before `as_of`: uint64[n, 2], ascending, unique."""
+    table = _table(connection, "event_ids", as_of, since=utc_naive(since))
+    return np.column_stack([_numpy(table[name], np.uint64) for name in ("high", "low")])
+
+
 def event_weights(
     event_names: Sequence[str], overrides: Mapping[str, float] | None = None
 ) -> dict[str, float]:
     """How much each of the data's item events says, scaled so that the strongest is 1."""
-    known = {**EVENT_WEIGHTS, **(overrides or {})}
-    weights = {name: float(known.get(name, CUSTOM_EVENT_WEIGHT)) for name in sorted(event_names)}
+    weights = _unscaled(event_names, overrides)
     strongest = max(weights.values(), default=0.0)
     return {name: weight / strongest if strongest > 0 else 0.0 for name, weight in weights.items()}
+
+
+def vocabulary_weights(
+    event_names: Sequence[str], overrides: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """The same for the whole vocabulary and the data's own names, on the scale of `event_weights`.
+
+    Where the data have no event that says anything, the scale is that of `EVENT_WEIGHTS`.
+    """
+    scale = max(_unscaled(event_names, overrides).values(), default=0.0) or 1.0
+    names = {*EVENT_NAMES, *EVENT_WEIGHTS, *event_names}
+    return {name: weight / scale for name, weight in _unscaled(sorted(names), overrides).items()}
+
+
+def extended_weights(carried: Mapping[str, float], event_names: Sequence[str]) -> dict[str, float]:
+    """Weights that an earlier snapshot was made with, and those of names that came since, on their scale."""
+    scale = carried.get("purchase", EVENT_WEIGHTS["purchase"]) / EVENT_WEIGHTS["purchase"]
+    new = {name: weight * scale for name, weight in _unscaled(event_names, None).items()}
+    return dict(sorted({**new, **carried}.items()))
+
+
+def _unscaled(event_names: Sequence[str], overrides: Mapping[str, float] | None) -> dict[str, float]:
+    known = {**EVENT_WEIGHTS, **(overrides or {})}
+    return {name: float(known.get(name, CUSTOM_EVENT_WEIGHT)) for name in sorted(event_names)}
 
 
 def entry_weights(histories: Histories, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:

@@ -23,6 +23,7 @@ from promosvc.pipeline.features import features, write_features
 from promosvc.pipeline.learn import BuildParameters, Progress
 from promosvc.snapshot import SnapshotInfo, list_snapshots
 from promosvc.snapshot import current as current_snapshot
+from promosvc.snapshot import prune as prune_snapshots
 from promosvc.snapshot import publish as publish_snapshot
 from promosvc.snapshot import rollback as rollback_snapshot
 from promosvc.snapshot import verify as verify_snapshot
@@ -43,6 +44,7 @@ __all__ = [
     "import_completejourney",
     "import_files",
     "list_snapshots",
+    "prune_snapshots",
     "publish_snapshot",
     "read_report",
     "read_reports",

@@ -3,20 +3,18 @@
 Deterministic: equal events, parameters, seed and library versions give the same snapshot id.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from promosvc import snapshot
 from promosvc.events import open_database
-from promosvc.features import EncodedView, compute, encode, feature_views
+from promosvc.pipeline.features import compute_views
 from promosvc.pipeline.learn import BuildParameters, Progress, content_of, fit
 from promosvc.pipeline.past import cut_at, load_past
+from promosvc.pipeline.stopwatch import StopWatch
 from promosvc.pipeline.validate import Validation, learn_blend
 
 
@@ -39,6 +37,8 @@ class BuildReport:
     event_weights: dict[str, float]
     weights: dict[str, dict[str, float]]
     """The blend."""
+    events_position: int
+    """The position of the event log before which everything is in it."""
     validation: dict[str, Any]
     """Where the weights come from: `cut_at` and, for `unseen` and `repeats`, users and nDCG@10."""
     seconds: dict[str, float]
@@ -84,7 +84,8 @@ def build(
     Args:
         database: an event database; only read.
         snapshots_dir: the directory of snapshots; made if there is none.
-        until: only events strictly before it; without time zone it is UTC. Without it, all.
+        until: only events strictly before it; without time zone it is UTC. Without it, all. It is for looking at
+            the past: what was recorded since is in no answer until the next build or refresh.
         seed: of everything random.
         progress: called with (stage, done, total).
         publish: whether the snapshot becomes the current one.
@@ -97,7 +98,7 @@ def build(
     """
     tell = progress or _silent
     chosen = parameters or BuildParameters()
-    clock = _StopWatch()
+    clock = StopWatch()
     with open_database(database, is_read_only=True) as connection:
         tell("load", 0, 1)
         past = load_past(connection, cut_at(connection, until))
@@ -105,7 +106,7 @@ def build(
         clock.lap("load")
         validation = learn_blend(connection, past, chosen, seed, tell)
         clock.lap("validate")
-        views = _compute_views(connection, past.as_of, tell)
+        views = compute_views(connection, past.as_of, tell)
         clock.lap("features")
     models = fit(past, chosen, tell)
     clock.lap("fit")
@@ -128,20 +129,10 @@ def build(
         feature_rows={view.view.name: len(view.entity_id) for view in views},
         event_weights=dict(past.weights),
         weights={case: dict(weights) for case, weights in validation.weights.items()},
+        events_position=past.events_position,
         validation=_described(validation),
         seconds=clock.laps,
     )
-
-
-def _compute_views(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, progress: Progress
-) -> list[EncodedView]:
-    views, encoded = feature_views(), []
-    for done, view in enumerate(views):
-        progress("features", done, len(views))
-        encoded.append(encode(view, compute(connection, view, as_of)))
-    progress("features", len(views), len(views))
-    return encoded
 
 
 def _described(validation: Validation) -> dict[str, Any]:
@@ -157,14 +148,3 @@ def _named(numbers: Mapping[str, float], form: str = ".3g") -> str:
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Tell nobody."""
-
-
-class _StopWatch:
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._began = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(now - self._began, 3)
-        self._began = now

@@ -5,12 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from pyarrow import parquet
 
 from promosvc.errors import IoError
 from promosvc.events import open_database
-from promosvc.features import compute, select_views
+from promosvc.features import EncodedView, compute, encode, feature_views, select_views
 from promosvc.frames import FrameKind, from_arrow
+from promosvc.pipeline.learn import Progress
 from promosvc.pipeline.past import cut_at
 
 
@@ -67,3 +69,15 @@ def write_features(
     except OSError as error:
         raise IoError(f"{folder} cannot be written: {error}", metadata={"file": str(folder)}) from error
     return written
+
+
+def compute_views(
+    connection: duckdb.DuckDBPyConnection, as_of: datetime, progress: Progress
+) -> list[EncodedView]:
+    """All views as a snapshot holds them."""
+    views, encoded = feature_views(), []
+    for done, view in enumerate(views):
+        progress("features", done, len(views))
+        encoded.append(encode(view, compute(connection, view, as_of)))
+    progress("features", len(views), len(views))
+    return encoded

@@ -1,4 +1,8 @@
-"""Fits the models on a past, and writes them as the content of a snapshot."""
+"""Fits the models on a past, and writes them as the content of a snapshot.
+
+What a snapshot holds is of two kinds. *Learned* are item and user neighbours and the blend: a build makes
+them, a refresh carries them over. *Counted* is all else: histories, popular items, features, the catalogue.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -76,6 +80,18 @@ class Models:
     popular: tuple[Popular, ...]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What of a snapshot is learned, as its rows."""
+
+    item_neighbours: NeighbourLists
+    user_neighbours: NeighbourLists
+    blend: Mapping[str, object]
+    """The document of `blend.json`."""
+    models: Sequence[Model]
+    """Their names, parameters and, where they are carried over, versions."""
+
+
 def fit(past: Past, parameters: BuildParameters, progress: Progress) -> Models:
     """Fit all models on a past."""
     items = past.items.num_rows
@@ -94,12 +110,18 @@ def fit(past: Past, parameters: BuildParameters, progress: Progress) -> Models:
         by_user.indptr, by_user.indices, by_user.data, items
     )
     progress("fit", 2, 3)
-    popular = tuple(
-        Popular(days).fit(past.histories.item, past.ages_days, items, weights=past.entry_weights)
-        for days in WINDOWS_DAYS
-    )
+    popular = fit_popular(past)
     progress("fit", 3, 3)
     return Models(item_knn, user_knn, popular)
+
+
+def fit_popular(past: Past) -> tuple[Popular, ...]:
+    """Count what is popular in each window."""
+    items, ages = past.histories.item, past.ages_days
+    return tuple(
+        Popular(days).fit(items, ages, past.items.num_rows, weights=past.entry_weights)
+        for days in WINDOWS_DAYS
+    )
 
 
 def content_of(
@@ -110,9 +132,22 @@ def content_of(
     parameters: BuildParameters,
     seed: int,
 ) -> SnapshotContent:
-    """Everything that goes into the snapshot."""
+    """Everything that goes into the snapshot of a build."""
+    learned = Learned(
+        item_neighbours=_lists(models.item_knn),
+        user_neighbours=_lists(models.user_knn),
+        blend=_blend(past, weights, parameters),
+        models=_models(parameters),
+    )
+    return assemble(past, learned, models.popular, views, seed)
+
+
+def assemble(
+    past: Past, learned: Learned, popular: Sequence[Popular], views: Sequence[EncodedView], seed: int
+) -> SnapshotContent:
+    """Everything that goes into a snapshot, whether learned now or carried over."""
     histories = past.histories
-    lengths = [len(popular.items_) for popular in models.popular]
+    lengths = [len(each.items_) for each in popular]
     return SnapshotContent(
         watermark_at_us=past.watermark_at_us,
         seed=seed,
@@ -126,22 +161,32 @@ def content_of(
             last_at_us=histories.last_at_us,
             count=histories.count,
         ),
-        item_neighbours=_lists(models.item_knn),
-        user_neighbours=_lists(models.user_knn),
+        item_neighbours=learned.item_neighbours,
+        user_neighbours=learned.user_neighbours,
         popular=PopularLists(
             window_days=WINDOWS_DAYS,
             indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            item=np.concatenate([popular.items_ for popular in models.popular]),
-            score=np.concatenate([popular.scores_ for popular in models.popular]),
+            item=np.concatenate([each.items_ for each in popular]),
+            score=np.concatenate([each.scores_ for each in popular]),
         ),
         features=[_rows(view) for view in views],
-        blend=_blend(past, weights, parameters),
-        models=_models(parameters),
-        library_versions={
-            "promosvc": _core.__version__,
-            **{name: metadata.version(name) for name in LIBRARIES},
-        },
+        blend=learned.blend,
+        models=[
+            *learned.models,
+            Model("popular", ["popular.arrow"], {"windows_days": list(WINDOWS_DAYS)}),
+        ],
+        library_versions=library_versions(),
+        event_ids=past.event_ids,
+        events_position=past.events_position,
     )
+
+
+def library_versions() -> dict[str, str]:
+    """What a snapshot says of the libraries that made it."""
+    return {
+        "promosvc": _core.__version__,
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }
 
 
 def _interactions(past: Past, half_life_days: float) -> Interactions:
@@ -189,7 +234,7 @@ def _blend(past: Past, weights: Weights, parameters: BuildParameters) -> dict[st
         },
         "repeat": {"half_life_days": parameters.repeat_half_life_days},
         "weights": {case: dict(by_source) for case, by_source in weights.items()},
-        "event_weights": dict(past.weights),
+        "event_weights": dict(past.vocabulary_weights),
     }
 
 
@@ -202,6 +247,5 @@ def _models(parameters: BuildParameters) -> list[Model]:
     return [
         Model("item_knn", ["item_neighbours.arrow"], {"similarity": "cosine", **of["item"]}),
         Model("user_knn", ["user_neighbours.arrow"], {"similarity": "cosine", **of["user"]}),
-        Model("popular", ["popular.arrow"], {"windows_days": list(WINDOWS_DAYS)}),
         Model("blend", ["blend.json"], {"validation_days": parameters.validation_days}),
     ]

@@ -1,5 +1,6 @@
 """All that a build learns from, loaded as of a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,21 +10,27 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from promosvc.errors import FailedPreconditionError
+from promosvc.events import merged_position
 from promosvc.features import (
     EventName,
     Histories,
     entry_weights,
     event_weights,
+    extended_weights,
+    load_event_ids,
     load_event_names,
     load_histories,
     load_items,
     load_users,
     utc_naive,
+    vocabulary_weights,
 )
 
 EPOCH = datetime(1970, 1, 1)
 ONE_US = timedelta(microseconds=1)
 US_PER_DAY = 86_400_000_000
+DEDUPE_WINDOW = timedelta(days=7)
+"""An event that is recorded this long after a file brought it is known again at once."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class Past:
     histories: Histories
     weights: dict[str, float]
     """What one event of each name says about liking; the strongest is 1."""
+    vocabulary_weights: dict[str, float]
+    """The same also for names that the data do not have yet, by which live events are weighed."""
+    event_ids: npt.NDArray[np.uint64]
+    """Keys of the events that files brought in the last days before the watermark."""
+    events_position: int
+    """The position of the event log before which everything is in the database."""
 
     @property
     def as_of_us(self) -> int:
@@ -64,8 +77,18 @@ class Past:
         return entry_weights(self.histories, self.weights)
 
 
-def load_past(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> Past:
+def load_past(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    carried_weights: Mapping[str, float] | None = None,
+) -> Past:
     """Load what was known just before a time.
+
+    Args:
+        connection: to an event database.
+        as_of: the cut.
+        carried_weights: what events say, from an earlier snapshot; names that it does not have are weighed on
+            its scale. Without them the weights are made of the data.
 
     Raises:
         FailedPreconditionError: there is no event before it.
@@ -75,14 +98,23 @@ def load_past(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> Past:
         raise _no_events(as_of)
     items, users = load_items(connection, as_of), load_users(connection, as_of)
     histories = load_histories(connection, as_of, event_names, items, users)
+    if carried_weights is None:
+        weights, all_weights = event_weights(histories.events), vocabulary_weights(histories.events)
+    else:
+        all_weights = extended_weights(carried_weights, histories.events)
+        weights = {name: all_weights[name] for name in histories.events}
+    watermark_at_us = max(event.last_at_us for event in event_names)
     return Past(
         as_of=as_of,
-        watermark_at_us=max(event.last_at_us for event in event_names),
+        watermark_at_us=watermark_at_us,
         event_names=event_names,
         items=items,
         users=users,
         histories=histories,
-        weights=event_weights(histories.events),
+        weights=weights,
+        vocabulary_weights=all_weights,
+        event_ids=load_event_ids(connection, from_us(watermark_at_us) - DEDUPE_WINDOW, as_of),
+        events_position=merged_position(connection),
     )
 
 

@@ -1,7 +1,8 @@
 """Writes, publishes and rolls back snapshots (docs/snapshot-format.md).
 
 `write` builds aside, fsyncs, renames, verifies; `publish` and `rollback` move the one line of
-`CURRENT`; `list_snapshots` and `verify` look. What is verified is verified by the engine's own reader, so
+`CURRENT`; `prune` removes old ones; `list_snapshots` and `verify` look; `read` gives what a later snapshot may
+carry over. What is verified is verified by the engine's own reader, so
 that what passes here is what a server takes.
 """
 
@@ -13,10 +14,12 @@ from promosvc.snapshot.content import (
     PopularLists,
     SnapshotContent,
 )
+from promosvc.snapshot.reader import Carried, read
 from promosvc.snapshot.shelf import (
     SnapshotInfo,
     current,
     list_snapshots,
+    prune,
     publications,
     publish,
     rollback,
@@ -26,6 +29,7 @@ from promosvc.snapshot.shelf import (
 from promosvc.snapshot.writer import write
 
 __all__ = [
+    "Carried",
     "FeatureRows",
     "HistoryLists",
     "Model",
@@ -35,8 +39,10 @@ __all__ = [
     "SnapshotInfo",
     "current",
     "list_snapshots",
+    "prune",
     "publications",
     "publish",
+    "read",
     "rollback",
     "snapshot_path",
     "verify",

@@ -70,6 +70,8 @@ class Model:
     files: Sequence[str]
     """Files of the snapshot that hold it; its version is made from their content and `parameters`."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+    """Kept as it is for a model that an earlier snapshot had; made anew where it is empty."""
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,7 @@ class SnapshotContent:
     """The document of `blend.json`."""
     models: Sequence[Model]
     library_versions: Mapping[str, str]
+    event_ids: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros((0, 2), np.uint64))
+    """uint64[n, 2]: keys of imported events, ascending, unique."""
     events_position: int = 0
+    """Everything of the event log before this position is in it, and nothing from it on."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from promosvc.snapshot.content import SnapshotContent
 from promosvc.snapshot.tables import feature_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def canonical_json(document: Any) -> bytes:
@@ -55,7 +55,8 @@ def manifest_bytes(
     models = [
         {
             "name": model.name,
-            "version": _version([files[file]["sha256"] for file in model.files], model.parameters),
+            "version": model.version
+            or _version([files[file]["sha256"] for file in model.files], model.parameters),
             "parameters": dict(model.parameters),
         }
         for model in sorted(content.models, key=lambda model: model.name)

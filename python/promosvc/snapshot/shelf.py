@@ -10,6 +10,8 @@ import fcntl
 import json
 import os
 import re
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from promosvc import _core
-from promosvc.errors import FailedPreconditionError, IoError, NotFoundError, SnapshotError
+from promosvc.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    IoError,
+    NotFoundError,
+    SnapshotError,
+)
+
+BUILDING_PREFIX = ".building-"
+"""What is not whole yet, or not any more, begins with it; nobody reads it."""
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 
@@ -65,25 +76,36 @@ def verify(root: Path | str, snapshot_id: str) -> dict[str, Any]:
     return summary
 
 
-def publish(root: Path | str, snapshot_id: str, *, at: datetime | None = None) -> str:
+def publish(
+    root: Path | str, snapshot_id: str, *, at: datetime | None = None, instead_of: str | None = None
+) -> str:
     """Verify a snapshot and make it the published one; publishing the current one again changes nothing.
 
     Args:
         root: the directory of snapshots.
         snapshot_id: which.
         at: time of the publication; now, if it is not given.
+        instead_of: publish only if this is the current one.
 
     Returns:
         The id.
 
     Raises:
         NotFoundError, SnapshotError: as `verify`; the running snapshot stays.
+        FailedPreconditionError: another than `instead_of` is current (CURRENT_MOVED); it stays.
         IoError: a file could not be written.
     """
     root = Path(root)
     with _locked(root, snapshot_id):
         verify(root, snapshot_id)
-        if current(root) != snapshot_id:
+        now = current(root)
+        if instead_of is not None and now != instead_of:
+            raise FailedPreconditionError(
+                f"{root}: {now or 'nothing'} is published, not {instead_of}, which {snapshot_id} was to follow",
+                reason="CURRENT_MOVED",
+                metadata={"value": now or "", "expected": instead_of},
+            )
+        if now != snapshot_id:
             _move(root, snapshot_id, at)
     return snapshot_id
 
@@ -117,6 +139,45 @@ def rollback(root: Path | str, *, at: datetime | None = None) -> str:
         verify(root, earlier[-1])
         _move(root, earlier[-1], at)
         return earlier[-1]
+
+
+def prune(root: Path | str, keep: int) -> list[str]:
+    """Remove published snapshots but the `keep` newest, by their last publication, and return their ids.
+
+    The current one always stays, and so does one that was never published: somebody may be about to. The lines
+    of `HISTORY` that name what is gone go with it.
+
+    Raises:
+        InvalidArgumentError: keep is below 1.
+        IoError: a file could not be removed or written.
+    """
+    if keep < 1:
+        raise InvalidArgumentError(
+            f"keep is {keep}; it must be at least 1", field="keep", metadata={"value": str(keep)}
+        )
+    root = Path(root)
+    if not root.is_dir():
+        return []
+    with _locked(root, "HISTORY"):
+        history = publications(root)
+        newest_first = list(dict.fromkeys(id_ for id_, _ in reversed(history)))
+        there = [id_ for id_ in newest_first if (root / id_).is_dir()]
+        now = current(root)
+        # What was published after the current one stays too: a crash may have come before CURRENT moved.
+        newer = there.index(now) + 1 if now in there else 0
+        gone = [id_ for id_ in there[max(keep, newer) :] if id_ != now]
+        try:
+            for id_ in gone:
+                # Renamed first: a crash in between must not leave half a snapshot under its id.
+                aside = root / f"{BUILDING_PREFIX}{secrets.token_hex(8)}-{id_}"
+                (root / id_).rename(aside)
+                shutil.rmtree(aside)
+            stays = set(there) - set(gone)
+            if any(id_ not in stays for id_, _ in history):
+                _rewrite_history(root, [(id_, at) for id_, at in history if id_ in stays])
+        except OSError as error:
+            raise IoError(f"{error.filename}: {error.strerror}") from error
+    return gone
 
 
 def current(root: Path | str) -> str | None:
@@ -180,13 +241,25 @@ def _move(root: Path, snapshot_id: str, at: datetime | None) -> None:
         new.unlink(missing_ok=True)
         _append(new, f"{snapshot_id}\n".encode())
         new.replace(root / "CURRENT")
-        descriptor = os.open(root, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(root)
     except OSError as error:
         raise IoError(f"{error.filename}: {error.strerror}") from error
+
+
+def _rewrite_history(root: Path, publications_left: list[tuple[str, str]]) -> None:
+    new = root / "HISTORY.new"
+    new.unlink(missing_ok=True)
+    _append(new, "".join(f"{id_} {at}\n" for id_, at in publications_left).encode())
+    new.replace(root / "HISTORY")
+    _sync(root)
+
+
+def _sync(root: Path) -> None:
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _append(path: Path, data: bytes) -> None:

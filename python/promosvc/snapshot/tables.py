@@ -24,6 +24,7 @@ ITEMS_SCHEMA = pa.schema(
         pa.field("title", pa.string(), nullable=False),
         pa.field("unit_price_minor", pa.int64()),
         pa.field("currency", pa.string()),
+        pa.field("stock", pa.int64()),
         pa.field("is_available", pa.bool_(), nullable=False),
     ]
 )
@@ -70,6 +71,7 @@ def tables(content: SnapshotContent) -> dict[str, pa.RecordBatch]:
                 "similarity": (neighbours.similarity, pa.float32()),
             },
         )
+    files["event_ids.arrow"] = _event_ids(content.event_ids)
     for rows in content.features:
         files[feature_file(rows.name)] = _features(rows)
     return files
@@ -126,6 +128,14 @@ def _lists(
         list_type = pa.list_(pa.field("item", type_, nullable=False))
         fields.append(pa.field(name, list_type, nullable=False))
         arrays.append(pa.ListArray.from_arrays(offsets, pa.array(values, type_), type=list_type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _event_ids(keys: npt.NDArray[np.uint64]) -> pa.RecordBatch:
+    if keys.ndim != 2 or keys.shape[1] != 2:
+        raise _wrong("event_ids.arrow", "high", f"is of shape {keys.shape}, not (n, 2)")
+    fields = [pa.field(name, pa.uint64(), nullable=False) for name in ("high", "low")]
+    arrays = [pa.array(np.ascontiguousarray(keys[:, at]), pa.uint64()) for at in (0, 1)]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 

@@ -15,10 +15,9 @@ from typing import Any
 from promosvc.errors import IoError, SnapshotError
 from promosvc.snapshot.content import SnapshotContent
 from promosvc.snapshot.manifest import canonical_json, manifest_bytes, snapshot_id
-from promosvc.snapshot.shelf import verify
+from promosvc.snapshot.shelf import BUILDING_PREFIX, verify
 from promosvc.snapshot.tables import tables, to_bytes
 
-BUILDING_PREFIX = ".building-"
 ABANDONED_SECONDS = 86_400
 
 

@@ -8,6 +8,7 @@ mod arrays;
 mod arrow;
 mod engine;
 mod errors;
+mod event_log;
 mod server;
 mod similarity;
 
@@ -24,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engine::verify_snapshot, module)?)?;
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::read_users, module)?)?;
+    module.add_function(wrap_pyfunction!(event_log::event_key, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::item_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::user_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::turned_neighbours, module)?)?;

@@ -52,6 +52,7 @@ final as (
             when items.unit_price_minor is not null and items.currency is not null then items.currency
             else newest_sales.currency
         end as currency,
+        items.stock,
         items.is_available
     from items
     left join first_events on items.item_id = first_events.item_id
