@@ -1,23 +1,39 @@
 //! What a user did, and what the catalogue says now.
 //!
 //! Decisions ask two traits, never a store: `Histories` for a user's events and `Catalogue` for price and
-//! availability. Today the snapshot answers both; the fold over the event log will answer them later
-//! without a change to anybody who asks.
+//! availability. The snapshot answers both for what it holds; what came after it is in `LiveState`, the fold over the
+//! event log (`live`). Beside it the fold keeps what a server must remember to record each event once (`dedupe`) and
+//! to answer a repeated write alike (`request_window`); `checkpoint` holds all three as values.
 //!
 //! `MergedHistories` is the derived form that candidates are made from: the events of one item become one
 //! entry. It is made once for each snapshot (about 1M entries: 30 ms, 20 bytes each), because a request
 //! reads 80 histories of similar users and could not merge them in time.
 
 mod catalogue;
+mod checkpoint;
+mod dedupe;
 mod effect;
+mod event_key;
+mod live;
 mod merged;
-
-pub use catalogue::Catalogue;
-pub use effect::{AnsweredRequest, Effect, ItemFact, RecordedEvent};
-pub use merged::{MergedHistories, MergedHistory, decay};
+mod request_window;
+mod text_hash;
 
 use crate::snapshot::{Snapshot, UserEvents};
 use crate::types::UserIdx;
+pub use catalogue::Catalogue;
+pub use checkpoint::{
+    AnsweredWrite, CatalogueShard, CheckpointUser, DedupeShard, RequestShard, UserShard,
+};
+pub use dedupe::{DedupeStats, DedupeWindow};
+pub use effect::{AnsweredRequest, Effect, ItemFact, RecordedEvent};
+pub use event_key::{EventKey, EventKeySet, KeyHasher};
+pub use live::{
+    LiveCatalogue, LiveEvent, LiveFact, LiveItem, LivePrice, LiveSettings, LiveState, LiveStats,
+    Told, UserCompleteness,
+};
+pub use merged::{MergedHistories, MergedHistory, decay};
+pub use request_window::{KnownRequest, RequestStats, RequestWindow};
 
 /// Who knows what users did.
 pub trait Histories {
