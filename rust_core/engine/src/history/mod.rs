@@ -13,13 +13,14 @@ mod catalogue;
 mod checkpoint;
 mod dedupe;
 mod effect;
-mod event_key;
+mod event_key_set;
 mod live;
 mod merged;
 mod request_window;
 mod text_hash;
 
 use crate::snapshot::{Snapshot, UserEvents};
+pub use crate::types::EventKey;
 use crate::types::UserIdx;
 pub use catalogue::Catalogue;
 pub use checkpoint::{
@@ -27,7 +28,7 @@ pub use checkpoint::{
 };
 pub use dedupe::{DedupeStats, DedupeWindow};
 pub use effect::{AnsweredRequest, Effect, ItemFact, RecordedEvent};
-pub use event_key::{EventKey, EventKeySet, KeyHasher};
+pub use event_key_set::{EventKeySet, KeyHasher};
 pub use live::{
     LiveCatalogue, LiveEvent, LiveFact, LiveItem, LivePrice, LiveSettings, LiveState, LiveStats,
     Told, UserCompleteness,
