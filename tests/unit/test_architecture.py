@@ -40,9 +40,10 @@ ENGINE_ROOMS: dict[str, set[str]] = {
     "similarity": {"types", "error"},
     "history": {"types", "error", "snapshot"},
     "snapshot": {"types", "error"},
+    "catalogue": {"types", "error", "snapshot", "history"},
     "features": {"types", "error", "snapshot", "decision"},
     "candidates": {"types", "error", "snapshot", "similarity", "history", "decision"},
-    "eligibility": {"types", "error", "snapshot", "history", "decision"},
+    "eligibility": {"types", "error", "snapshot", "catalogue", "decision"},
     "ranking": {"types", "error", "snapshot", "decision"},
 }
 

@@ -1,13 +1,14 @@
 //! What is asked and what is answered, in the engine's own words.
 //!
-//! A decision is a pure function of (snapshot, request, now, seed): the same four give the same bytes.
+//! A decision is a pure function of (snapshot, live events of the user, catalogue, request, now): the same five give
+//! the same bytes, and `DecisionTrace` names all that are not the caller's own.
 //! The server's `convert` makes these from messages and messages from these; nothing here knows the wire.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::history::Catalogue;
+use crate::catalogue::Catalogue;
 use crate::snapshot::Snapshot;
 use crate::types::{DurationUs, ItemIdx, Money, TimeUs};
 
@@ -74,13 +75,16 @@ pub struct RecommendRequest<'a> {
     pub include_reasons: Option<bool>,
 }
 
-/// Why an answer is less personal than it could be.
+/// Why an answer is less personal than it could be. The last that holds is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DegradedReason {
-    /// The user is not in the snapshot (or the visitor is anonymous, without a cart).
+    /// Neither the snapshot nor live state knows the user (or the visitor is anonymous), and there is no cart.
     UnknownUser,
-    /// Known, but without usable history.
+    /// Known, but without usable history or cart.
     NoHistory,
+    /// Recent events of the user may be missing, because live state is full. Told also of a personal answer; and in
+    /// place of the others, because what is missing might have been the user's history.
+    LiveStateFull,
 }
 
 /// Why an answer has fewer items than asked for.
@@ -94,11 +98,13 @@ pub enum ShortfallReason {
     NothingEligible,
 }
 
-/// The answer; names and prices are looked up in `snapshot`.
+/// The answer; names and prices are asked of it.
 #[derive(Clone)]
 pub struct Recommendation {
     /// The snapshot that the whole answer was made from.
     pub snapshot: Arc<Snapshot>,
+    /// The items as they were then.
+    pub catalogue: Arc<Catalogue>,
     /// The time it was made for.
     pub decided_at: TimeUs,
     /// Items, best first.
@@ -111,12 +117,71 @@ pub struct Recommendation {
     pub shortfall: Option<ShortfallReason>,
 }
 
+/// An item of an answer may be one that the snapshot does not have; so these, and never the snapshot, are asked.
 impl Recommendation {
-    /// Price of one unit of an item of this answer, if known. Servers ask here and not the snapshot, so
-    /// that live prices need no change of theirs.
-    pub fn unit_price(&self, item: ItemIdx) -> Option<Money<'_>> {
-        self.snapshot.unit_price(item)
+    /// The id of an item.
+    pub fn item_id(&self, item: ItemIdx) -> &str {
+        self.catalogue.item_id(item)
     }
+
+    /// The name for people; may be empty.
+    pub fn title(&self, item: ItemIdx) -> &str {
+        self.catalogue.title(item)
+    }
+
+    /// What an item is: product, post, ad, course, ...
+    pub fn kind(&self, item: ItemIdx) -> &str {
+        self.catalogue.kind(item)
+    }
+
+    /// The category; may be empty.
+    pub fn category(&self, item: ItemIdx) -> &str {
+        self.catalogue.category(item)
+    }
+
+    /// Price of one unit, if known.
+    pub fn unit_price(&self, item: ItemIdx) -> Option<Money<'_>> {
+        self.catalogue.unit_price(item)
+    }
+}
+
+/// What a decision was made from besides snapshot, placement, request and clock, and what its sources said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecisionTrace {
+    /// Position of the event log up to which catalogue facts were in it.
+    pub events_position: u64,
+    /// The user's live events that were read, by time, then position.
+    pub used_events: Vec<UsedEvent>,
+    /// Whether live state said that events of the user may be missing.
+    pub is_live_state_incomplete: bool,
+    /// SHA-256 over the catalogue facts since the snapshot; `None` without any.
+    pub catalogue_hash: Option<[u8; 32]>,
+    /// The best of each source and what is on the page, best first.
+    pub candidates: Vec<TracedCandidate>,
+}
+
+/// A live event as a decision saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedEvent {
+    /// Where it stands in the event log.
+    pub position: u64,
+    /// Its name.
+    pub event_name: String,
+    /// Its item.
+    pub item_id: String,
+    /// When it happened.
+    pub event_at: TimeUs,
+}
+
+/// What sources said about an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracedCandidate {
+    /// The item.
+    pub item_id: String,
+    /// Its blended score.
+    pub score: f32,
+    /// Normalised score by source, in the order of `Source::ALL`; 0 for sources that take no part.
+    pub source_scores: [f32; Source::ALL.len()],
 }
 
 /// One validated feature request.

@@ -3,6 +3,7 @@
 //! Pure Rust over a verified snapshot: no Python, no network, no clock. Rooms and what they may
 //! import are listed in `docs/architecture.md` and checked by a test.
 pub mod candidates;
+pub mod catalogue;
 pub mod decision;
 pub mod eligibility;
 pub mod engine;

@@ -5,11 +5,13 @@
 
 mod event_key;
 mod item_set;
+mod pages;
 mod prefetch;
 mod rank_key;
 
 pub use event_key::EventKey;
 pub use item_set::ItemSet;
+pub use pages::Pages;
 pub(crate) use prefetch::prefetch;
 pub use rank_key::RankKey;
 

@@ -143,6 +143,7 @@ fn message_of(
             None => 0,
             Some(DegradedReason::UnknownUser) => 1,
             Some(DegradedReason::NoHistory) => 2,
+            Some(DegradedReason::LiveStateFull) => 3,
         },
         shortfall_reason: match answer.shortfall {
             None => 0,

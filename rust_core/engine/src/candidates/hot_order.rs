@@ -47,22 +47,22 @@ impl HotOrder {
         }
     }
 
-    /// The heat of an item; an item out of range has one out of range.
+    /// The heat of an item. Items that the snapshot does not have are as hot as their number, behind all others.
     #[inline]
     pub fn heat_of(&self, item: u32) -> u32 {
         self.heat_of_item
             .get(item as usize)
             .copied()
-            .unwrap_or(u32::MAX)
+            .unwrap_or(item)
     }
 
-    /// The item of a heat; a heat out of range has an item out of range.
+    /// The item of a heat.
     #[inline]
     pub fn item_of(&self, heat: u32) -> u32 {
         self.item_of_heat
             .get(heat as usize)
             .copied()
-            .unwrap_or(u32::MAX)
+            .unwrap_or(heat)
     }
 }
 

@@ -20,21 +20,21 @@ impl PopularScores {
         Self(by_window)
     }
 
-    /// The score of an item in the window at a position of `Popular::WINDOWS_DAYS`; 0 if it has none.
-    pub fn score(&self, window: usize, item: u32) -> f32 {
-        self.0[window].get(item as usize).copied().unwrap_or(0.0)
+    /// The score of an item of the snapshot in the window at a position of `Popular::WINDOWS_DAYS`; `None` for
+    /// other items.
+    #[inline]
+    pub fn score(&self, window: usize, item: u32) -> Option<f32> {
+        self.0[window].get(item as usize).copied()
     }
 }
 
-/// Offers the most popular items that pass; walks the list no further than `keep` of them.
+/// Offers the most popular items that pass of a ranking; walks it no further than `keep` of them.
 pub fn top_popular(
     top: &mut TopItems,
-    popular: &Popular,
-    window: usize,
+    (items, scores): (&[u32], &[f32]),
     keep: usize,
     passes: impl Fn(u32) -> bool,
 ) {
-    let (items, scores) = popular.of(window);
     let passing = items.iter().zip(scores).filter(|&(&item, _)| passes(item));
     for (&item, &score) in passing.take(keep) {
         top.offer(score, item, |_| true);

@@ -1,8 +1,7 @@
 //! The filter of one request.
 
-use super::{GroupColumn, ItemGroups};
-use crate::history::Catalogue;
-use crate::types::{ItemIdx, ItemSet};
+use crate::catalogue::{Catalogue, GroupColumn};
+use crate::types::ItemSet;
 
 /// The groups that a request asks for.
 #[derive(Clone, Debug)]
@@ -37,11 +36,9 @@ impl RequestedGroups {
 }
 
 /// Says of any item whether this request may answer it.
-pub struct ItemFilter<'a, C> {
-    /// Who knows what is available.
-    pub catalogue: &'a C,
-    /// Categories and kinds of items.
-    pub groups: &'a ItemGroups,
+pub struct ItemFilter<'a> {
+    /// The items as they are now.
+    pub catalogue: &'a Catalogue,
     /// Cart, excluded and seen items.
     pub blocked: &'a ItemSet,
     /// Categories asked for; `None` is any.
@@ -52,36 +49,37 @@ pub struct ItemFilter<'a, C> {
     pub include_unavailable: bool,
 }
 
-impl<C: Catalogue> ItemFilter<'_, C> {
+impl ItemFilter<'_> {
     /// Whether an item may be answered.
     #[inline]
     pub fn passes(&self, item: u32) -> bool {
         let ItemFilter {
             catalogue,
-            groups,
             blocked,
             categories,
             kinds,
             include_unavailable,
         } = self;
         !blocked.contains(item)
-            && (*include_unavailable || catalogue.is_available(ItemIdx(item)))
+            && (*include_unavailable || catalogue.is_available(item))
             && categories
                 .as_ref()
-                .is_none_or(|wanted| wanted.has(groups.categories.of(item)))
+                .is_none_or(|wanted| wanted.has(catalogue.groups().categories.of(item)))
             && kinds
                 .as_ref()
-                .is_none_or(|wanted| wanted.has(groups.kinds.of(item)))
+                .is_none_or(|wanted| wanted.has(catalogue.groups().kinds.of(item)))
     }
 
     /// Calls `visit` with every item that passes, in no particular order.
-    pub fn visit_all(&self, item_count: usize, visit: impl FnMut(u32)) {
+    pub fn visit_all(&self, visit: impl FnMut(u32)) {
         let passes = |&item: &u32| self.passes(item);
         match &self.categories {
-            None => (0..item_count as u32).filter(passes).for_each(visit),
+            None => (0..self.catalogue.len() as u32)
+                .filter(passes)
+                .for_each(visit),
             Some(wanted) => {
                 // A narrow category is looked up, not searched for.
-                let members = |&group: &u32| self.groups.categories.members(group);
+                let members = |&group: &u32| self.catalogue.groups().categories.members(group);
                 let items = wanted.groups.iter().flat_map(members).copied();
                 items.filter(passes).for_each(visit);
             }

@@ -5,16 +5,13 @@
 //! path (fallback, filling up, a later stage with a defect) can answer a forbidden item.
 //!
 //! 1. The caller blocks items one by one: cart, excluded ids, seen items (`seen`).
-//! 2. `groups` turns categories and kinds into numbers, once for each snapshot.
-//! 3. `filter` combines them with availability.
+//! 2. `filter` combines them with what the catalogue says now: availability, category and kind.
 //!
 //! Cost: two to four byte loads for each item asked for; a request pays one binary search for each excluded
 //! id (about 0.3 us) and one byte store for each event of the user's history.
 
 mod filter;
-mod groups;
 mod seen;
 
 pub use filter::{ItemFilter, RequestedGroups};
-pub use groups::{GroupColumn, ItemGroups};
 pub use seen::{SeenEvents, SeenRule};

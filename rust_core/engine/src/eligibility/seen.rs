@@ -33,14 +33,14 @@ fn window_from_days<'de, D: serde::Deserializer<'de>>(
 /// A seen rule for one request: which events of which age make an item seen.
 #[derive(Clone, Debug)]
 pub struct SeenEvents {
-    /// For each event of the snapshot's history.
+    /// For each name of the history.
     is_seen: Vec<bool>,
     /// Events after this hide an item.
     after: Option<TimeUs>,
 }
 
 impl SeenEvents {
-    /// Resolves event names; names that the history does not hold hide nothing.
+    /// Resolves event names against those of a history; names that it does not know hide nothing.
     pub fn new(
         history_events: &[String],
         names: &[&str],
@@ -56,6 +56,13 @@ impl SeenEvents {
         }
     }
 
+    /// Whether an event of a history hides its item.
+    #[inline]
+    pub fn hides(&self, event: u8, at: TimeUs) -> bool {
+        let is_young = self.after.is_none_or(|after| at > after);
+        is_young && self.is_seen.get(usize::from(event)) == Some(&true)
+    }
+
     /// Blocks what the user has seen.
     pub fn block(&self, events: UserEvents, blocked: &mut ItemSet) {
         let UserEvents {
@@ -65,8 +72,7 @@ impl SeenEvents {
             counts: _,
         } = events;
         for ((&item, &event), &last_at) in items.iter().zip(events).zip(last_at_us) {
-            let is_young = self.after.is_none_or(|after| TimeUs(last_at) > after);
-            if is_young && self.is_seen.get(usize::from(event)) == Some(&true) {
+            if self.hides(event, TimeUs(last_at)) {
                 blocked.insert(item);
             }
         }

@@ -1,89 +1,107 @@
-//! The facade: one engine, one published snapshot, three questions (recommend, features, and for evaluation
-//! the sources' own scores).
+//! The facade: one engine, one published snapshot under one live state, three questions (recommend, features, and for
+//! evaluation the sources' own scores).
 //!
-//! The order of a decision (`recommend`): plan (defaults) · visitor (history, cart, what is blocked) ·
+//! The order of a decision (`recommend`): plan (defaults) · visitor (history and live events, cart, what is blocked) ·
 //! sources, each filtered early · blend · page with category cap · widen, when the page is short · filter
-//! once more · reasons. A decision is a pure function of (snapshot, request, now); sums of f32 run in one
-//! order, ties go by item, and no hash map is walked: the same arguments give the same bytes.
+//! once more · reasons. A decision is a pure function of (snapshot, the user's live events, catalogue, request, now);
+//! sums of f32 run in one order, ties go by item, and no hash map is walked: the same arguments give the same bytes.
 //!
 //! Cost, measured by `examples/recommend_bench` on one core of a shared 2.6 GHz machine, lists coming from
 //! memory: 95 us for 100 history items x 100 neighbours and 80 similar users x 100 items out of 68,000; of
 //! these a third adds up similar items, a quarter finds the best, an eighth adds up similar users, a tenth
 //! each clears the boards and scores the candidates. Without a history 6 us. The additions dominate: 300
-//! history items x 145 neighbours cost 170 us. A lock is held for as long as it takes to clone an `Arc`.
+//! history items x 145 neighbours cost 170 us. A user without live events pays one look-up for live state. A lock is held for as long as it takes to clone an `Arc` (`published`).
 //!
 //! The trade-off: what depends on the snapshot alone is derived when it is published (`prepared`), which
-//! takes memory (about 20 bytes for each history entry and 20 for each item) and half a second for a
+//! takes memory (about 24 bytes for each history entry and 20 for each item) and half a second for a
 //! large snapshot, so that a request only adds and compares.
 
 mod evaluation;
+mod moment;
 mod plan;
 mod prepared;
+mod published;
 mod recommend;
 mod scratch;
 mod settings;
 mod sources;
+mod trace;
+mod translation;
 mod visitor;
 
 pub use evaluation::{EvaluationOptions, ScoredCandidate};
 pub use settings::EngineSettings;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use crate::decision::{FeatureAnswer, FeatureRequest, Placement, RecommendRequest, Recommendation};
+use crate::decision::{
+    DecisionTrace, FeatureAnswer, FeatureRequest, Placement, RecommendRequest, Recommendation,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features;
+use crate::history::{Effect, LiveSettings, LiveState};
 use crate::snapshot::Snapshot;
 use crate::types::TimeUs;
 
+use moment::Moment;
 use plan::Plan;
-use prepared::Prepared;
+use published::{Published, View};
 use scratch::with_scratch;
 
-/// Decides, on the snapshot published last. `Send` and `Sync`: one engine serves all threads.
+/// Decides, on the snapshot published last and the live state. `Send` and `Sync`: one engine serves all threads.
 pub struct Engine {
     settings: EngineSettings,
-    published: RwLock<Option<Arc<Prepared>>>,
+    live: Arc<LiveState>,
+    published: Published,
 }
 
 impl Engine {
-    /// An engine without a snapshot.
+    /// An engine without a snapshot, on a live state that stays empty.
     ///
     /// # Errors
     /// `InvalidArgument` names the placement and setting that is out of range.
     pub fn new(settings: EngineSettings) -> Result<Self> {
+        let live = LiveState::new(LiveSettings::default())?;
+        Self::with_live(settings, Arc::new(live))
+    }
+
+    /// An engine without a snapshot, on a live state. Checkpoints are imported into the state before a snapshot is
+    /// published; from then on all records go through `apply`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the placement and setting that is out of range.
+    pub fn with_live(settings: EngineSettings, live: Arc<LiveState>) -> Result<Self> {
         settings.check()?;
         Ok(Self {
             settings,
-            published: RwLock::new(None),
+            live,
+            published: Published::default(),
         })
     }
 
-    /// Makes all later decisions on this snapshot; decisions under way keep theirs.
+    /// The live state that decisions are made on.
+    pub fn live(&self) -> &Arc<LiveState> {
+        &self.live
+    }
+
+    /// Folds the entries of one record, the first of which stands at `position`; all later decisions know them, and
+    /// none knows some of its items and not the others. Called by a single thread, as `LiveState::apply` is.
+    pub fn apply(&self, position: u64, effects: &[Effect<'_>]) {
+        self.published.apply(position, effects, &self.live);
+    }
+
+    /// Makes all later decisions on this snapshot; decisions under way keep theirs. May run beside `apply`.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        // Made before the lock is taken: readers never wait for it.
-        let prepared = Some(Arc::new(Prepared::new(snapshot)));
-        let mut published = self
-            .published
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *published, prepared);
-        drop(published);
-        // Freed, if no decision holds it, after the lock.
-        drop(before);
+        self.published.publish(snapshot, &self.live);
     }
 
     /// The snapshot that decisions are made on now.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        Some(Arc::clone(&self.prepared().ok()?.snapshot))
+        Some(Arc::clone(&self.view().ok()?.prepared.snapshot))
     }
 
-    fn prepared(&self) -> Result<Arc<Prepared>> {
-        let published = self
-            .published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        published.clone().ok_or_else(no_snapshot)
+    fn view(&self) -> Result<Arc<View>> {
+        self.published.view().ok_or_else(no_snapshot)
     }
 
     /// Names of the placements, sorted.
@@ -102,18 +120,46 @@ impl Engine {
         request: &RecommendRequest,
         now: TimeUs,
     ) -> Result<Recommendation> {
-        let Some(found) = self.settings.placements.get(placement) else {
-            return Err(Error {
-                field: "placement".into(),
-                ..Error::new(
-                    ErrorKind::NotFound,
-                    "PLACEMENT_NOT_FOUND",
-                    format!("{placement:?} is not a configured placement"),
-                )
-            }
-            .with("placement", placement));
-        };
-        self.recommend_for_evaluation(found, request, now, &EvaluationOptions::default())
+        let placement = self.placement(placement)?;
+        let options = EvaluationOptions::default();
+        self.decide(placement, request, now, &options, false, None)
+    }
+
+    /// Ranks items as `recommend` does and tells what the decision was made from.
+    ///
+    /// # Errors
+    /// As `recommend`.
+    pub fn recommend_traced(
+        &self,
+        placement: &str,
+        request: &RecommendRequest,
+        now: TimeUs,
+    ) -> Result<(Recommendation, DecisionTrace)> {
+        self.replay(self.placement(placement)?, request, now, false)
+    }
+
+    /// Decides again as a traced decision did, whose live events and catalogue facts were applied to this engine and
+    /// whose snapshot is published. `is_live_state_incomplete` is that of the trace.
+    ///
+    /// # Errors
+    /// As `recommend`.
+    pub fn replay(
+        &self,
+        placement: &Placement,
+        request: &RecommendRequest,
+        now: TimeUs,
+        is_live_state_incomplete: bool,
+    ) -> Result<(Recommendation, DecisionTrace)> {
+        let mut trace = DecisionTrace::default();
+        let answer = self.decide(
+            placement,
+            request,
+            now,
+            &EvaluationOptions::default(),
+            is_live_state_incomplete,
+            Some(&mut trace),
+        )?;
+        Ok((answer, trace))
     }
 
     /// Ranks items as `recommend` does, with a placement of the caller's and some sources only.
@@ -127,11 +173,7 @@ impl Engine {
         now: TimeUs,
         options: &EvaluationOptions,
     ) -> Result<Recommendation> {
-        let plan = Plan::new(placement, request, options)?;
-        let prepared = self.prepared()?;
-        Ok(with_scratch(|scratch| {
-            recommend::recommend(&prepared, &plan, request, now, scratch)
-        }))
+        self.decide(placement, request, now, options, false, None)
     }
 
     /// The normalised scores of every source for the union of the sources' best candidates, by item.
@@ -147,10 +189,54 @@ impl Engine {
         options: &EvaluationOptions,
     ) -> Result<Vec<ScoredCandidate>> {
         let plan = Plan::new(placement, request, options)?;
-        let prepared = self.prepared()?;
+        let view = self.view()?;
+        let moment = self.moment(&view, now);
         Ok(with_scratch(|scratch| {
-            recommend::source_scores(&prepared, &plan, request, now, scratch)
+            recommend::source_scores(moment, &plan, request, scratch)
         }))
+    }
+
+    fn decide(
+        &self,
+        placement: &Placement,
+        request: &RecommendRequest,
+        now: TimeUs,
+        options: &EvaluationOptions,
+        is_replay_incomplete: bool,
+        trace: Option<&mut DecisionTrace>,
+    ) -> Result<Recommendation> {
+        let plan = Plan::new(placement, request, options)?;
+        let view = self.view()?;
+        let moment = Moment {
+            is_replay_incomplete,
+            ..self.moment(&view, now)
+        };
+        Ok(with_scratch(|scratch| {
+            recommend::recommend(moment, &plan, request, scratch, trace)
+        }))
+    }
+
+    fn moment<'a>(&'a self, view: &'a View, now: TimeUs) -> Moment<'a> {
+        Moment {
+            view,
+            live: &self.live,
+            now,
+            is_replay_incomplete: false,
+        }
+    }
+
+    fn placement(&self, name: &str) -> Result<&Placement> {
+        self.settings.placements.get(name).ok_or_else(|| {
+            Error {
+                field: "placement".into(),
+                ..Error::new(
+                    ErrorKind::NotFound,
+                    "PLACEMENT_NOT_FOUND",
+                    format!("{name:?} is not a configured placement"),
+                )
+            }
+            .with("placement", name)
+        })
     }
 
     /// Reads features of some entities.
@@ -163,7 +249,7 @@ impl Engine {
             entity_keys,
             views,
         } = request;
-        let snapshot = Arc::clone(&self.prepared()?.snapshot);
+        let snapshot = Arc::clone(&self.view()?.prepared.snapshot);
         let all = &snapshot.features.views;
         let is_of_kind = |&view: &usize| all[view].spec.entity == *entity_kind;
         let wanted: Vec<usize> = if views.is_empty() {

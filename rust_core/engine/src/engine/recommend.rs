@@ -3,31 +3,31 @@
 use std::sync::Arc;
 
 use super::evaluation::ScoredCandidate;
+use super::moment::Moment;
 use super::plan::Plan;
-use super::prepared::Prepared;
 use super::scratch::Scratch;
 use super::sources::Sources;
+use super::trace::{trace, traced_candidates};
 use super::visitor::meet;
-use crate::decision::{RecommendRequest, Recommendation, ShortfallReason};
+use crate::catalogue::Catalogue;
+use crate::decision::{DecisionTrace, RecommendRequest, Recommendation, ShortfallReason};
 use crate::eligibility::{ItemFilter, RequestedGroups};
 use crate::ranking::{self, CategoryCounts, RankedItem};
-use crate::snapshot::Snapshot;
-use crate::types::{ItemIdx, ItemSet, RankKey, Source, TimeUs};
+use crate::types::{ItemIdx, ItemSet, RankKey};
 
-/// Decides; every buffer of `scratch` is reset first.
+/// Decides; every buffer of `scratch` is reset first. What the decision was made from is put into `traced`, if given.
 pub(super) fn recommend(
-    prepared: &Prepared,
+    moment: Moment<'_>,
     plan: &Plan,
     request: &RecommendRequest,
-    now: TimeUs,
     scratch: &mut Scratch,
+    traced: Option<&mut DecisionTrace>,
 ) -> Recommendation {
-    let snapshot = &*prepared.snapshot;
-    let item_count = snapshot.items.len();
-    let visitor = meet(prepared, plan, request, now, scratch);
-    let is_personal = !scratch.tastes.is_empty();
-    let weights = plan.weights(&snapshot.blend, is_personal);
-    let filter = filter_of(prepared, request, &scratch.blocked);
+    let catalogue = &*moment.view.catalogue;
+    let snapshot = &moment.view.prepared.snapshot;
+    let visitor = meet(moment, plan, request, &mut scratch.visit);
+    let weights = plan.weights(&snapshot.blend, visitor.is_personal());
+    let filter = filter_of(catalogue, request, visitor.blocked);
     let passes = |item| filter.passes(item);
     let keep = plan.candidates_max();
     // A category's items are looked up rather than searched for among everything that has a score.
@@ -35,17 +35,11 @@ pub(super) fn recommend(
     let within = if request.categories.is_empty() {
         None
     } else {
-        filter.visit_all(item_count, |item| scratch.passing.push(item));
+        filter.visit_all(|item| scratch.passing.push(item));
         Some(scratch.passing.as_slice())
     };
-    let mut sources = Sources {
-        prepared,
-        visitor,
-        now,
-        tastes: &scratch.tastes,
-        boards: &mut scratch.boards,
-    };
-    scratch.candidates.reset(item_count);
+    let mut sources = Sources::new(moment, visitor, &mut scratch.boards);
+    scratch.candidates.reset(catalogue.len());
     let scales = sources.gather(
         weights,
         keep,
@@ -56,16 +50,13 @@ pub(super) fn recommend(
     );
 
     let score_of = |item| RankKey::new(scales.score(|source| sources.score(source, item)), item);
+    let candidates = scratch.candidates.members();
     scratch.keys.clear();
-    scratch.keys.extend(
-        scratch
-            .candidates
-            .members()
-            .iter()
-            .map(|&item| score_of(item)),
-    );
+    scratch
+        .keys
+        .extend(candidates.iter().map(|&item| score_of(item)));
     let mut is_capped = pick_page(
-        prepared,
+        catalogue,
         plan,
         &mut scratch.keys,
         &mut scratch.page,
@@ -75,9 +66,9 @@ pub(super) fn recommend(
         // The best of each source did not fill the page: now every item that passes is a candidate. Rare, or
         // cheap: a narrow category is what leads here, and its few items are looked up.
         scratch.keys.clear();
-        filter.visit_all(item_count, |item| scratch.keys.push(score_of(item)));
+        filter.visit_all(|item| scratch.keys.push(score_of(item)));
         is_capped = pick_page(
-            prepared,
+            catalogue,
             plan,
             &mut scratch.keys,
             &mut scratch.page,
@@ -99,15 +90,24 @@ pub(super) fn recommend(
             &scales,
             &sources,
             &mut scratch.slots,
-            item_count,
+            catalogue.len(),
         );
+    }
+    if let Some(traced) = traced {
+        let of_page = items.iter().map(|ranked| ranked.item.0);
+        let all = candidates.iter().copied().chain(of_page);
+        *traced = DecisionTrace {
+            candidates: traced_candidates(all, &scales, &sources),
+            ..trace(moment, &sources)
+        };
     }
 
     Recommendation {
-        snapshot: Arc::clone(&prepared.snapshot),
-        decided_at: now,
+        snapshot: Arc::clone(snapshot),
+        catalogue: Arc::clone(&moment.view.catalogue),
+        decided_at: moment.now,
         shortfall: shortfall_of(items.len(), plan.page_size, is_capped),
-        degraded: visitor.degraded_reason(is_personal),
+        degraded: visitor.degraded_reason(),
         items,
         page_size: plan.page_size,
     }
@@ -115,68 +115,60 @@ pub(super) fn recommend(
 
 /// Puts the best keys on an empty page; says whether the cap kept one away.
 fn pick_page(
-    prepared: &Prepared,
+    catalogue: &Catalogue,
     plan: &Plan,
     keys: &mut [RankKey],
     page: &mut Vec<RankKey>,
     counts: &mut CategoryCounts,
 ) -> bool {
     page.clear();
-    counts.reset(prepared.groups.categories.len(), plan.category_cap);
+    counts.reset(catalogue.groups().categories.len(), plan.category_cap);
     ranking::pick_page(keys, page, plan.page_size, counts, |item| {
-        prepared.category_of(item)
+        catalogue.category_group(item)
     })
 }
 
 /// Every source's normalised scores for the union of their best, by item.
 pub(super) fn source_scores(
-    prepared: &Prepared,
+    moment: Moment<'_>,
     plan: &Plan,
     request: &RecommendRequest,
-    now: TimeUs,
     scratch: &mut Scratch,
 ) -> Vec<ScoredCandidate> {
-    let visitor = meet(prepared, plan, request, now, scratch);
-    let weights = plan.equal_weights(!scratch.tastes.is_empty());
-    let filter = filter_of(prepared, request, &scratch.blocked);
-    let keep = plan.candidates_max();
-    let mut sources = Sources {
-        prepared,
-        visitor,
-        now,
-        tastes: &scratch.tastes,
-        boards: &mut scratch.boards,
-    };
-    scratch.candidates.reset(prepared.snapshot.items.len());
-    let passes = |item| filter.passes(item);
+    let catalogue = &*moment.view.catalogue;
+    let visitor = meet(moment, plan, request, &mut scratch.visit);
+    let weights = plan.equal_weights(visitor.is_personal());
+    let filter = filter_of(catalogue, request, visitor.blocked);
+    let mut sources = Sources::new(moment, visitor, &mut scratch.boards);
+    scratch.candidates.reset(catalogue.len());
     let scales = sources.gather(
         weights,
-        keep,
+        plan.candidates_max(),
         &mut scratch.top,
         &mut scratch.candidates,
         None,
-        passes,
+        |item| filter.passes(item),
     );
     let mut items = scratch.candidates.members().to_vec();
     items.sort_unstable();
     let scored = |item: u32| ScoredCandidate {
         item: ItemIdx(item),
-        scores: Source::ALL.map(|source| scales.normalised(source, sources.score(source, item))),
+        scores: sources.normalised_scores(&scales, item),
     };
     items.into_iter().map(scored).collect()
 }
 
 fn filter_of<'a>(
-    prepared: &'a Prepared,
+    catalogue: &'a Catalogue,
     request: &RecommendRequest,
     blocked: &'a ItemSet,
-) -> ItemFilter<'a, Snapshot> {
+) -> ItemFilter<'a> {
+    let groups = catalogue.groups();
     ItemFilter {
-        catalogue: &prepared.snapshot,
-        groups: &prepared.groups,
+        catalogue,
         blocked,
-        categories: RequestedGroups::new(&prepared.groups.categories, &request.categories),
-        kinds: RequestedGroups::new(&prepared.groups.kinds, &request.kinds),
+        categories: RequestedGroups::new(&groups.categories, &request.categories),
+        kinds: RequestedGroups::new(&groups.kinds, &request.kinds),
         include_unavailable: request.include_unavailable,
     }
 }

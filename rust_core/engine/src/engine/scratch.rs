@@ -6,14 +6,14 @@
 use std::cell::Cell;
 
 use crate::candidates::{ScoreBoard, TopItems};
+use crate::history::{JoinedHistory, LiveEvent};
 use crate::ranking::{CategoryCounts, ItemSlots};
 use crate::types::{ItemSet, RankKey, Taste};
 
 /// Memory of one request.
 #[derive(Default)]
 pub(super) struct Scratch {
-    pub(super) blocked: ItemSet,
-    pub(super) tastes: Vec<Taste>,
+    pub(super) visit: VisitScratch,
     /// item_knn, user_knn, repeat.
     pub(super) boards: [ScoreBoard; 3],
     /// Items that pass, where a request names categories.
@@ -24,6 +24,38 @@ pub(super) struct Scratch {
     pub(super) page: Vec<RankKey>,
     pub(super) category_counts: CategoryCounts,
     pub(super) slots: ItemSlots,
+}
+
+/// What a visitor is made of.
+#[derive(Default)]
+pub(super) struct VisitScratch {
+    pub(super) blocked: ItemSet,
+    pub(super) tastes: Vec<Taste>,
+    /// The user's live events since the snapshot, by time, then position.
+    pub(super) live_events: Vec<LiveEvent>,
+    /// Those of items that the catalogue knows.
+    pub(super) translated: Vec<TranslatedEvent>,
+    pub(super) joined: JoinedHistory,
+}
+
+/// A live event with its item as the catalogue numbers it.
+#[derive(Clone, Copy)]
+pub(super) struct TranslatedEvent {
+    pub(super) item: u32,
+    /// Index into live state's names.
+    pub(super) name: u8,
+    pub(super) at_us: i64,
+}
+
+impl VisitScratch {
+    /// Empties everything and fits it to a catalogue of `item_count` items.
+    pub(super) fn reset(&mut self, item_count: usize) {
+        self.blocked.reset(item_count);
+        self.tastes.clear();
+        self.live_events.clear();
+        self.translated.clear();
+        self.joined.reset();
+    }
 }
 
 thread_local! {

@@ -1,22 +1,43 @@
 //! All sources of one request, by one face.
 
+use super::moment::Moment;
 use super::prepared::Prepared;
 use super::visitor::Visitor;
 use crate::candidates::{self, ScoreBoard, TopItems};
+use crate::catalogue::Catalogue;
 use crate::ranking::{Evidence, Scales};
 use crate::snapshot::Snapshot;
 use crate::types::{ItemIdx, ItemSet, Source, Taste, TimeUs};
 
 /// All sources of one request.
 pub(super) struct Sources<'a> {
-    pub(super) prepared: &'a Prepared,
+    prepared: &'a Prepared,
+    pub(super) catalogue: &'a Catalogue,
     pub(super) visitor: Visitor<'a>,
-    pub(super) now: TimeUs,
-    pub(super) tastes: &'a [Taste],
-    pub(super) boards: &'a mut [ScoreBoard; 3],
+    now: TimeUs,
+    boards: &'a mut [ScoreBoard; 3],
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    /// The sources for a visitor; boards are cleared.
+    pub(super) fn new(
+        moment: Moment<'a>,
+        visitor: Visitor<'a>,
+        boards: &'a mut [ScoreBoard; 3],
+    ) -> Self {
+        let catalogue = &*moment.view.catalogue;
+        boards
+            .iter_mut()
+            .for_each(|board| board.reset(catalogue.len()));
+        Self {
+            prepared: &moment.view.prepared,
+            catalogue,
+            visitor,
+            now: moment.now,
+            boards,
+        }
+    }
+
     /// Runs every source of weight above 0; the best `keep` of each become candidates. `within` holds all
     /// items that pass, where these are known to be few.
     pub(super) fn gather(
@@ -70,7 +91,7 @@ impl Sources<'_> {
             Source::ItemKnn => {
                 candidates::add_similar_items(
                     item_knn,
-                    self.tastes,
+                    self.visitor.tastes,
                     item_neighbours,
                     hot_neighbours,
                 );
@@ -104,15 +125,20 @@ impl Sources<'_> {
         top: &mut TopItems,
         passes: impl Fn(u32) -> bool,
     ) {
-        let popular = &self.prepared.snapshot.popular;
+        let popular = |window, top: &mut TopItems| {
+            let ranking = self.prepared.snapshot.popular.of(window);
+            candidates::top_popular(top, ranking, keep, &passes);
+            let extras = self.catalogue.extra_popular().ranking(window);
+            candidates::top_popular(top, extras, keep, &passes);
+        };
         let order = &self.prepared.hot_order;
         match source {
-            Source::ItemKnn => self.boards[0].offer_to(top, order, passes),
-            Source::UserKnn => self.boards[1].offer_to(top, order, passes),
-            Source::Repeat => self.boards[2].offer_to(top, order, passes),
-            Source::Popular1d => candidates::top_popular(top, popular, 0, keep, passes),
-            Source::Popular7d => candidates::top_popular(top, popular, 1, keep, passes),
-            Source::Popular30d => candidates::top_popular(top, popular, 2, keep, passes),
+            Source::ItemKnn => self.boards[0].offer_to(top, order, &passes),
+            Source::UserKnn => self.boards[1].offer_to(top, order, &passes),
+            Source::Repeat => self.boards[2].offer_to(top, order, &passes),
+            Source::Popular1d => popular(0, top),
+            Source::Popular7d => popular(1, top),
+            Source::Popular30d => popular(2, top),
         }
     }
 
@@ -126,6 +152,11 @@ impl Sources<'_> {
         }
     }
 
+    /// Every source's score of an item, normalised.
+    pub(super) fn normalised_scores(&self, scales: &Scales, item: u32) -> [f32; Source::ALL.len()] {
+        Source::ALL.map(|source| scales.normalised(source, self.score(source, item)))
+    }
+
     /// A source's score of an item, not normalised; 0 where the source did not run.
     #[inline]
     pub(super) fn score(&self, source: Source, item: u32) -> f32 {
@@ -134,13 +165,17 @@ impl Sources<'_> {
             hot_order,
             ..
         } = self.prepared;
+        let popular = |window| {
+            let of_snapshot = popular_scores.score(window, item);
+            of_snapshot.unwrap_or_else(|| self.catalogue.extra_score(window, item))
+        };
         match source {
             Source::ItemKnn => self.boards[0].score(hot_order.heat_of(item)),
             Source::UserKnn => self.boards[1].score(hot_order.heat_of(item)),
             Source::Repeat => self.boards[2].score(hot_order.heat_of(item)),
-            Source::Popular1d => popular_scores.score(0, item),
-            Source::Popular7d => popular_scores.score(1, item),
-            Source::Popular30d => popular_scores.score(2, item),
+            Source::Popular1d => popular(0),
+            Source::Popular7d => popular(1),
+            Source::Popular30d => popular(2),
         }
     }
 }
@@ -151,7 +186,7 @@ impl Evidence for Sources<'_> {
     }
 
     fn tastes(&self) -> &[Taste] {
-        self.tastes
+        self.visitor.tastes
     }
 
     fn neighbours_of(&self, item: ItemIdx) -> (&[u32], &[f32]) {

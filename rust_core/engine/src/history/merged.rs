@@ -15,17 +15,19 @@ pub struct MergedHistories {
     /// Where a user's entries end.
     ends: Vec<usize>,
     items: Vec<u32>,
+    weights: Vec<f32>,
     decayed_weights: Vec<f32>,
     counts: Vec<u32>,
     last_at_us: Vec<i64>,
 }
 
-/// One user's merged history: four slices of equal length, newest first.
+/// One user's merged history: slices of equal length, newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MergedHistory<'a> {
     /// Rows of the item table, each once.
     pub items: &'a [u32],
-    /// `w · 2^(−age / half_life)`, age from the newest entry.
+    /// `w · 2^(−age / half_life)`, age from the newest entry. Of a joined history only the newest, as many as were
+    /// asked for.
     pub decayed_weights: &'a [f32],
     /// How often.
     pub counts: &'a [u32],
@@ -33,12 +35,30 @@ pub struct MergedHistory<'a> {
     pub last_at_us: &'a [i64],
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    item: u32,
-    weight: f32,
-    count: u32,
-    last_at_us: i64,
+/// All events of one item.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) item: u32,
+    pub(super) weight: f32,
+    pub(super) count: u32,
+    pub(super) last_at_us: i64,
+}
+
+impl Entry {
+    /// Takes in another entry of the same item.
+    pub(super) fn merge(&mut self, other: Entry) {
+        self.last_at_us = self.last_at_us.max(other.last_at_us);
+        if other.weight > self.weight {
+            (self.weight, self.count) = (other.weight, other.count);
+        } else if other.weight == self.weight {
+            self.count = self.count.saturating_add(other.count);
+        }
+    }
+
+    /// Where it stands in a history.
+    pub(super) fn order(&self) -> (std::cmp::Reverse<i64>, u32) {
+        (std::cmp::Reverse(self.last_at_us), self.item)
+    }
 }
 
 impl MergedHistories {
@@ -56,6 +76,7 @@ impl MergedHistories {
         let mut merged = Self {
             ends: Vec::with_capacity(snapshot.users.len()),
             items: Vec::new(),
+            weights: Vec::new(),
             decayed_weights: Vec::new(),
             counts: Vec::new(),
             last_at_us: Vec::new(),
@@ -67,6 +88,7 @@ impl MergedHistories {
             for entry in &entries {
                 let age = DurationUs(newest.saturating_sub(entry.last_at_us));
                 merged.items.push(entry.item);
+                merged.weights.push(entry.weight);
                 merged
                     .decayed_weights
                     .push(entry.weight * decay(age, half_life_days));
@@ -80,20 +102,30 @@ impl MergedHistories {
 
     /// The merged history of one user.
     pub fn of(&self, user: UserIdx) -> MergedHistory<'_> {
+        let range = self.range(user);
+        MergedHistory {
+            items: &self.items[range.clone()],
+            decayed_weights: &self.decayed_weights[range.clone()],
+            counts: &self.counts[range.clone()],
+            last_at_us: &self.last_at_us[range],
+        }
+    }
+
+    /// `w` of each entry of one user's merged history.
+    pub fn weights_of(&self, user: UserIdx) -> &[f32] {
+        &self.weights[self.range(user)]
+    }
+
+    fn range(&self, user: UserIdx) -> std::ops::Range<usize> {
         let Some(&end) = self.ends.get(user.at()) else {
-            return MergedHistory::default();
+            return 0..0;
         };
         let start = if user.at() == 0 {
             0
         } else {
             self.ends[user.at() - 1]
         };
-        MergedHistory {
-            items: &self.items[start..end],
-            decayed_weights: &self.decayed_weights[start..end],
-            counts: &self.counts[start..end],
-            last_at_us: &self.last_at_us[start..end],
-        }
+        start..end
     }
 }
 
@@ -129,17 +161,18 @@ fn collect(snapshot: &Snapshot, user: UserIdx, event_weights: &[f32], entries: &
             });
         }
     }
-    entries.sort_unstable_by(|a, b| a.item.cmp(&b.item).then(b.weight.total_cmp(&a.weight)));
+    merge_by_item(entries);
+    entries.sort_unstable_by_key(Entry::order);
+}
+
+/// Leaves one entry for each item, by item.
+pub(super) fn merge_by_item(entries: &mut Vec<Entry>) {
+    entries.sort_unstable_by_key(|entry| entry.item);
     entries.dedup_by(|next, kept| {
         let is_same = next.item == kept.item;
         if is_same {
-            kept.last_at_us = kept.last_at_us.max(next.last_at_us);
-            // The heaviest comes first; so an equal weight is the largest one.
-            if next.weight == kept.weight {
-                kept.count = kept.count.saturating_add(next.count);
-            }
+            kept.merge(*next);
         }
         is_same
     });
-    entries.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.last_at_us), entry.item));
 }

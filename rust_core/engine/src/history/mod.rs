@@ -1,19 +1,18 @@
-//! What a user did, and what the catalogue says now.
+//! What users did, and what the event log says of items.
 //!
-//! Decisions ask two traits, never a store: `Histories` for a user's events and `Catalogue` for price and
-//! availability. The snapshot answers both for what it holds; what came after it is in `LiveState`, the fold over the
-//! event log (`live`). Beside it the fold keeps what a server must remember to record each event once (`dedupe`) and
+//! The snapshot answers for what it holds (`Histories`); what came after it is in `LiveState`, the fold over the
+//! event log (`live`), and `JoinedHistory` makes one history of both. Beside it the fold keeps what a server must remember to record each event once (`dedupe`) and
 //! to answer a repeated write alike (`request_window`); `checkpoint` holds all three as values.
 //!
 //! `MergedHistories` is the derived form that candidates are made from: the events of one item become one
 //! entry. It is made once for each snapshot (about 1M entries: 30 ms, 20 bytes each), because a request
 //! reads 80 histories of similar users and could not merge them in time.
 
-mod catalogue;
 mod checkpoint;
 mod dedupe;
 mod effect;
 mod event_key_set;
+mod joined;
 mod live;
 mod merged;
 mod request_window;
@@ -22,13 +21,13 @@ mod text_hash;
 use crate::snapshot::{Snapshot, UserEvents};
 pub use crate::types::EventKey;
 use crate::types::UserIdx;
-pub use catalogue::Catalogue;
 pub use checkpoint::{
     AnsweredWrite, CatalogueShard, CheckpointUser, DedupeShard, RequestShard, UserShard,
 };
 pub use dedupe::{DedupeStats, DedupeWindow};
 pub use effect::{AnsweredRequest, Effect, ItemFact, RecordedEvent};
 pub use event_key_set::{EventKeySet, KeyHasher};
+pub use joined::JoinedHistory;
 pub use live::{
     LiveCatalogue, LiveEvent, LiveFact, LiveItem, LivePrice, LiveSettings, LiveState, LiveStats,
     Told, UserCompleteness,

@@ -6,6 +6,7 @@
 
 pub mod arrow;
 pub mod random;
+pub mod shop;
 pub mod twin;
 
 use std::collections::BTreeMap;

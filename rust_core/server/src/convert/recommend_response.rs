@@ -22,6 +22,7 @@ pub(crate) fn encode_recommendation(
 ) {
     let Recommendation {
         snapshot,
+        catalogue: _,
         decided_at,
         items,
         page_size,
@@ -57,16 +58,16 @@ fn encode_item(
         score,
         reasons,
     } = ranked;
-    let items = &answer.snapshot.items;
-    text(1, items.id(*item), out);
+    let item_id = answer.item_id(*item);
+    text(1, item_id, out);
     integer(2, rank as i64, out);
     float(3, *score, out);
     for reason in reasons {
         message(4, out, |out| encode_reason(answer, reason, out));
     }
-    text(5, items.title(*item), out);
-    text(6, items.kind(*item), out);
-    text(7, items.category(*item), out);
+    text(5, answer.title(*item), out);
+    text(6, answer.kind(*item), out);
+    text(7, answer.category(*item), out);
     if let Some(price) = answer.unit_price(*item) {
         message(8, out, |out| {
             integer(1, price.amount_minor, out);
@@ -75,7 +76,7 @@ fn encode_item(
     }
     if let Some(issuer) = issuer {
         // A page has at most 100 items.
-        message(9, out, |out| issuer.issue(items.id(*item), rank as u8, out));
+        message(9, out, |out| issuer.issue(item_id, rank as u8, out));
     }
 }
 
@@ -91,8 +92,8 @@ fn encode_reason(answer: &Recommendation, reason: &Reason, out: &mut Vec<u8>) {
             similarity,
             is_in_cart,
         } => message(2, out, |out| {
-            text(1, answer.snapshot.items.id(item), out);
-            text(2, answer.snapshot.items.title(item), out);
+            text(1, answer.item_id(item), out);
+            text(2, answer.title(item), out);
             float(3, similarity, out);
             integer(4, i64::from(is_in_cart), out);
         }),
@@ -124,6 +125,7 @@ fn degraded_number(reason: DegradedReason) -> i64 {
     i64::from(match reason {
         DegradedReason::UnknownUser => wire::DegradedReason::UnknownUser,
         DegradedReason::NoHistory => wire::DegradedReason::NoHistory,
+        DegradedReason::LiveStateFull => wire::DegradedReason::LiveStateFull,
     } as i32)
 }
 
