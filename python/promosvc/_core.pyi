@@ -24,6 +24,8 @@ __all__ = [
     "error_kinds",
     "event_key",
     "item_neighbours",
+    "log_holder",
+    "read_event_log",
     "read_users",
     "textbook_neighbours",
     "top_products",
@@ -229,6 +231,47 @@ def event_key(source: str, event_name: str, event_id: str) -> bytes:
 
     >>> event_key("web", "purchase", "1").hex()
     '4d38ffcde01577ff02eeec5907c459a2'
+    """
+
+def log_holder(directory: str) -> int | None:
+    """PID of the process that writes the log in a directory now, or nothing; 0 when it has not said yet.
+
+    Raises:
+        IoError: The lock cannot be read.
+    """
+
+def read_event_log(
+    directory: str, from_position: int, until_position: int | None, *, entries_max: int
+) -> tuple[ArrowTable, ArrowTable, int]:
+    """A stretch of the event log as `(events, items, next_position)`; needs no lock and changes nothing.
+
+    Args:
+        directory: Of the event log.
+        from_position: The first log position that is wanted.
+        until_position: Records that begin at or after it are not read: the durable position that a running
+            server tells. Nothing means the last whole record, which is durable only while nobody writes.
+        entries_max: At least 1. Reading stops after the record with which so many positions are reached, so
+            that a long log is read in pieces: go on from `next_position`, until it no longer moves.
+
+    Returns:
+        events: Columns `position` uint64, `recorded_at_us` int64, `source`, `event_id`, `event_name`,
+            `user_id`, `item_id` (nullable) utf8, `event_at_us` int64; nullable `order_id` utf8, `quantity`
+            float64, `amount_minor`, `discount_minor`, `coupon_discount_minor` int64, `currency` utf8,
+            `rating` float64, `search_term`, `promotion_id` utf8, and as JSON objects `exposed_by`
+            (snapshot_hash, decided_at_us, arm, rank, propensity) and `attributes` (texts, keys ascending).
+        items: Columns `position` uint64, `recorded_at_us` int64, `item_id` utf8; nullable `kind`, `title`,
+            `category`, `brand` utf8, `unit_price_minor` int64, `currency` utf8, `stock` int64, `is_available`
+            bool. Null is not told; an empty title, category or brand is none.
+        next_position: Position after the last record that was read; `from_position` when there was none.
+
+    Raises:
+        NotFoundError: Positions from `from_position` on were trimmed (LOG_TRIMMED).
+        SnapshotError: The log ends before `from_position` or `until_position` (LOG_SHORT), is damaged
+            (LOG_CORRUPT), or holds records of another kind or version (LOG_FORMAT).
+        IoError: The directory or a file cannot be read.
+
+    >>> events, items, position = read_event_log("data/events", 0, None, entries_max=1000)  # doctest: +SKIP
+    >>> pyarrow.table(events).to_pandas()  # doctest: +SKIP
     """
 
 def item_neighbours(

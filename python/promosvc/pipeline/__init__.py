@@ -4,6 +4,9 @@
         │                    └─ before the validation cut ─► engine ─► weights ┘
         └─► feature views ─────────────────────────────────────────────┘
 
+    event log ─► database                                              tail
+    published models + all that is counted ─► snapshot ─► CURRENT      refresh
+
 Verbs of the command line call this room and nothing behind it.
 """
 
@@ -21,6 +24,8 @@ from promosvc.pipeline.build import BuildReport, build
 from promosvc.pipeline.evaluate import evaluate
 from promosvc.pipeline.features import features, write_features
 from promosvc.pipeline.learn import BuildParameters, Progress
+from promosvc.pipeline.refresh import RefreshReport, refresh
+from promosvc.pipeline.tail import TailReport, tail
 from promosvc.snapshot import SnapshotInfo, list_snapshots
 from promosvc.snapshot import current as current_snapshot
 from promosvc.snapshot import prune as prune_snapshots
@@ -34,8 +39,10 @@ __all__ = [
     "ImportReport",
     "Mapping",
     "Progress",
+    "RefreshReport",
     "SnapshotInfo",
     "Stage",
+    "TailReport",
     "build",
     "current_snapshot",
     "evaluate",
@@ -48,7 +55,9 @@ __all__ = [
     "publish_snapshot",
     "read_report",
     "read_reports",
+    "refresh",
     "rollback_snapshot",
+    "tail",
     "verify_snapshot",
     "write_features",
 ]

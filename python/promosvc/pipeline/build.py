@@ -15,6 +15,7 @@ from promosvc.pipeline.features import compute_views
 from promosvc.pipeline.learn import BuildParameters, Progress, content_of, fit
 from promosvc.pipeline.past import cut_at, load_past
 from promosvc.pipeline.stopwatch import StopWatch
+from promosvc.pipeline.tail import tail
 from promosvc.pipeline.validate import Validation, learn_blend
 
 
@@ -78,11 +79,14 @@ def build(
     progress: Progress | None = None,
     publish: bool = True,
     parameters: BuildParameters | None = None,
+    *,
+    log_directory: Path | str | None = None,
+    until_position: int | None = None,
 ) -> BuildReport:
     """Learn from an event database and publish a snapshot.
 
     Args:
-        database: an event database; only read.
+        database: an event database; only read, but for what the log brings.
         snapshots_dir: the directory of snapshots; made if there is none.
         until: only events strictly before it; without time zone it is UTC. Without it, all. It is for looking at
             the past: what was recorded since is in no answer until the next build or refresh.
@@ -90,8 +94,11 @@ def build(
         progress: called with (stage, done, total).
         publish: whether the snapshot becomes the current one.
         parameters: of the models; the defaults if not given.
+        log_directory: of the event log, which is merged first. Without it the snapshot holds what is merged.
+        until_position: how far the log is merged; see `tail`.
 
     Raises:
+        FailedPreconditionError: the log begins after what the database holds; reason LOG_GAP.
         FailedPreconditionError: no event before `until`; reason NO_EVENTS.
         DatabaseError, DatabaseBusyError: the database cannot be read.
         IoError: the snapshot cannot be written.
@@ -99,6 +106,9 @@ def build(
     tell = progress or _silent
     chosen = parameters or BuildParameters()
     clock = StopWatch()
+    if log_directory is not None:
+        tail(database, log_directory, until_position, tell)
+        clock.lap("tail")
     with open_database(database, is_read_only=True) as connection:
         tell("load", 0, 1)
         past = load_past(connection, cut_at(connection, until))

@@ -26,6 +26,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::read_users, module)?)?;
     module.add_function(wrap_pyfunction!(event_log::event_key, module)?)?;
+    module.add_function(wrap_pyfunction!(event_log::log_holder, module)?)?;
+    module.add_function(wrap_pyfunction!(event_log::read_event_log, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::item_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::user_neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(similarity::turned_neighbours, module)?)?;

@@ -3,7 +3,8 @@
 //! The way of a call: `accept` gives its connection to a worker; `connection` reads its stream;
 //! `dispatch` judges the headers, lets it in (`admission`) and reads its message (`framing`); `worker` lets it
 //! take its turn; `call` answers it at the `door`: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
-//! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams`, `snapshots` and `storage`.
+//! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams`, `snapshots` and `storage`;
+//! `log_rows` gives the event log to the offline plane.
 //!
 //! It knows the wire and nothing of the business. The grpcio door takes the same way from `call` on, so that both
 //! answer the same bytes.
@@ -24,6 +25,7 @@ mod fork;
 mod framing;
 mod health;
 mod log;
+mod log_rows;
 mod method;
 mod reflection;
 mod server;
@@ -41,4 +43,5 @@ pub use config::{
     ServerConfig, SnapshotsConfig,
 };
 pub use door::Door;
+pub use log_rows::{EventRow, ItemRow, LogRow, read_log_rows};
 pub use server::Server;
