@@ -197,6 +197,17 @@ class Door:
     def drain(self) -> None:
         """Says NOT_SERVING from now on; what is asked is still answered."""
 
+    def close(self, grace_seconds: float) -> bool:
+        """Ends recording: what waits is written, a last checkpoint too if there is time, the log is given back.
+
+        Reads are still answered. May be called again.
+
+        Returns: Whether all that was done within the grace.
+
+        Raises:
+            InvalidArgumentError: `grace_seconds` is negative or not a number.
+        """
+
 def verify_snapshot(path: str) -> str:
     """Opens a snapshot as a server does, checking every length, checksum, schema and index.
 

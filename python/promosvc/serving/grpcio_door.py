@@ -2,11 +2,13 @@
 
 It decodes nothing: requests and answers cross as bytes, so that both doors answer the same bytes. Health and
 reflection come through the same call. grpcio words the texts of an oversize message and of a passed deadline itself.
+A durable write blocks until it is on the disk, so it runs on a thread of a pool while the event loop goes on.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -28,6 +30,11 @@ UNARY_METHODS = [
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
 ]
+DURABLE_METHODS = frozenset(
+    f"/promosvc.v1.PromoService/{method}" for method in ("RecordEvents", "UpsertItems")
+)
+# Writes that wait for the disk at once; one sync takes them all, so more threads would only wait in another place.
+DURABLE_THREADS = 32
 WATCH_METHOD = "/grpc.health.v1.Health/Watch"
 REFLECTION_METHODS = [
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
@@ -44,6 +51,7 @@ class GrpcioServer:
     def __init__(self, config: ServerConfig, document: str) -> None:
         self._config = config
         self._door = Door(document)
+        self._executor = ThreadPoolExecutor(DURABLE_THREADS, thread_name_prefix="grpcio-door-write")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpcio-door", daemon=True)
         self._server: grpc.aio.Server | None = None
@@ -75,6 +83,8 @@ class GrpcioServer:
         self._thread.join()
         self._loop.close()
         self._server = None
+        self._executor.shutdown()
+        self._door.close(grace_seconds)
         return True
 
     def _wait(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
@@ -89,7 +99,7 @@ class GrpcioServer:
                 ("grpc.so_reuseport", 0),
             ]
         )
-        server.add_generic_rpc_handlers((_Handlers(self._door),))
+        server.add_generic_rpc_handlers((_Handlers(self._door, self._executor),))
         try:
             port = server.add_insecure_port(f"{host}:{self._config.port}")
         except RuntimeError as error:
@@ -106,9 +116,12 @@ class GrpcioServer:
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # reason: grpc has no types
     """Routes each known method to the door; grpcio answers UNIMPLEMENTED to the rest."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, executor: Executor) -> None:
         self._handlers = {
-            **{method: _unary(door, method) for method in UNARY_METHODS},
+            **{
+                method: _unary(door, method, executor if method in DURABLE_METHODS else None)
+                for method in UNARY_METHODS
+            },
             **{method: _stream(door, method) for method in REFLECTION_METHODS},
             WATCH_METHOD: _watch(door),
         }
@@ -117,21 +130,32 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # reason: grpc h
         return self._handlers.get(handler_call_details.method)
 
 
-async def _call(door: Door, method: str, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+async def _call(
+    door: Door,
+    method: str,
+    request: bytes,
+    context: grpc.aio.ServicerContext,
+    executor: Executor | None = None,
+) -> bytes:
     metadata = [
         (key, value.encode() if isinstance(value, str) else value)
         for key, value in context.invocation_metadata() or ()
     ]
-    code, message, trailing, response = door.call(method, request, metadata, context.time_remaining())
+    arguments = (method, request, metadata, context.time_remaining())
+    if executor is None:
+        code, message, trailing, response = door.call(*arguments)
+    else:
+        loop = asyncio.get_running_loop()
+        code, message, trailing, response = await loop.run_in_executor(executor, door.call, *arguments)
     if code != 0:
         details = tuple((key, value if key.endswith("-bin") else value.decode()) for key, value in trailing)
         await context.abort(CODES[code], message, details)
     return response
 
 
-def _unary(door: Door, method: str) -> grpc.RpcMethodHandler:
+def _unary(door: Door, method: str, executor: Executor | None) -> grpc.RpcMethodHandler:
     async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        return await _call(door, method, request, context)
+        return await _call(door, method, request, context, executor)
 
     return grpc.unary_unary_rpc_method_handler(behaviour)
 

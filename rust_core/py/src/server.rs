@@ -122,6 +122,15 @@ impl Door {
     fn drain(&self) {
         self.door.drain();
     }
+
+    /// Ends recording once what waits is written; whether that was done within the grace.
+    fn close(&self, py: Python<'_>, grace_seconds: f64) -> PyResult<bool> {
+        py.detach(|| {
+            let grace = seconds("grace_seconds", grace_seconds)?;
+            Ok(self.door.close(grace))
+        })
+        .map_err(|error| to_python(py, error))
+    }
 }
 
 /// `(code, message, trailing metadata, response)`.

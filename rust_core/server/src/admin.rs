@@ -8,6 +8,7 @@ use crate::config::ClockMode;
 use crate::convert::{time_from, timestamp};
 use crate::door::Door;
 use crate::health::undecodable;
+use crate::recording::{Recording, RecordingStatus};
 use crate::wire::promosvc::v1 as wire;
 
 /// Answers GetStatus: appends the encoded response.
@@ -15,6 +16,21 @@ pub(crate) fn get_status(door: &Door, request: &[u8], out: &mut Vec<u8>) -> Resu
     let wire::GetStatusRequest {} = wire::GetStatusRequest::decode(request)
         .map_err(|error| undecodable("promosvc.v1.GetStatusRequest", &error))?;
     let admission = door.admission();
+    let recording = door.recording().ok().map(Recording::status);
+    let (event_log, live_state, dedupe, request_window) = match recording {
+        Some(RecordingStatus {
+            event_log,
+            live_state,
+            dedupe,
+            request_window,
+        }) => (
+            Some(event_log),
+            Some(live_state),
+            Some(dedupe),
+            Some(request_window),
+        ),
+        None => (None, None, None, None),
+    };
     let response = wire::GetStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: Some(clock_status(door.clock())),
@@ -25,6 +41,10 @@ pub(crate) fn get_status(door: &Door, request: &[u8], out: &mut Vec<u8>) -> Resu
         shed_calls: i64::try_from(admission.shed()).unwrap_or(i64::MAX),
         placements: door.engine().placement_names().map(str::to_owned).collect(),
         snapshot_refusal: door.snapshots().refusal(),
+        event_log,
+        live_state,
+        dedupe,
+        request_window,
         ..Default::default()
     };
     out.extend_from_slice(&response.encode_to_vec());

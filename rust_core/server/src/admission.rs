@@ -24,7 +24,7 @@ pub(crate) struct Admission {
 
 /// One call in flight; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct InFlight {
     admission: Arc<Admission>,
 }
 
@@ -39,10 +39,10 @@ impl Admission {
     }
 
     /// Lets one more call in, or sheds it (`OVERLOADED`).
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Ticket> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<InFlight> {
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         if before < self.in_flight_max {
-            return Ok(Ticket {
+            return Ok(InFlight {
                 admission: Arc::clone(self),
             });
         }
@@ -79,7 +79,7 @@ impl Admission {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.admission.in_flight.fetch_sub(1, Ordering::AcqRel);
     }

@@ -1,8 +1,9 @@
 //! One call, whatever door it came through.
 //!
 //! Both doors hand bytes to the same `Door` and get bytes back, so that code, message, details and body
-//! are equal by construction. Everything here is synchronous: a call decodes, checks, decides and encodes on
-//! the thread that it came in on, in some tens of microseconds, and holds no lock while it does.
+//! are equal by construction. A call decodes, checks, decides and encodes on the thread that it came in on, in some
+//! tens of microseconds, and holds no lock while it does. A durable write ends in a ticket instead, which the native
+//! door awaits and the grpcio door blocks on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -20,7 +21,17 @@ use crate::framing::too_large;
 use crate::health::{decode_service, watched};
 use crate::log::{self, Level};
 use crate::method::{Method, method_unknown};
+use crate::recording::Ticket;
 use crate::status;
+
+/// How far an admitted call came on its own thread.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// Its answer is encoded.
+    Ready,
+    /// Its answer waits for the disk.
+    Pending(Ticket),
+}
 
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +48,7 @@ pub struct CallResult {
 
 /// Turns a panic, which is a defect of ours, into `PANIC`; the door goes on. The engine changes nothing on
 /// a call, so nothing half changed can be left behind.
-fn guarded(method: Method, answer: impl FnOnce() -> Result<()>) -> Result<()> {
+fn guarded<Answer>(method: Method, answer: impl FnOnce() -> Result<Answer>) -> Result<Answer> {
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
         log::line(Level::Error, "panic", &[("method", &format!("{method:?}"))]);
         Err(Error::new(
@@ -51,8 +62,9 @@ fn guarded(method: Method, answer: impl FnOnce() -> Result<()>) -> Result<()> {
 impl Door {
     /// Answers one call. `method` is its path ("/promosvc.v1.PromoService/Recommend"), with or without
     /// the first slash. Of the streaming methods it answers one step: one request, one response.
-    /// `metadata` is what the caller sent beside the request; no method reads any yet. Never panics,
-    /// never waits for anything but the processor.
+    /// `metadata` is what the caller sent beside the request; no method reads any yet. Never panics.
+    /// RecordEvents and UpsertItems block until what they wrote is durable; the others wait for nothing but
+    /// the processor.
     pub fn call(
         &self,
         method: &str,
@@ -83,24 +95,27 @@ impl Door {
         if request.len() > MESSAGE_BYTES_MAX {
             return Err(too_large(request.len()));
         }
-        let _ticket = if method.is_exempt() {
+        let _in_flight = if method.is_exempt() {
             None
         } else {
             Some(self.admission().enter()?)
         };
         let mut response = Vec::with_capacity(256);
-        self.answer(method, request, deadline, &mut response)?;
+        match self.answer(method, request, deadline, &mut response)? {
+            Answered::Ready => {}
+            Answered::Pending(ticket) => ticket.redeem_blocking(&mut response)?,
+        }
         Ok(response)
     }
 
-    /// Appends the encoded answer of an admitted call.
+    /// Appends the encoded answer of an admitted call, or says what it waits for.
     pub(crate) fn answer(
         &self,
         method: Method,
         request: &[u8],
         deadline: Option<Instant>,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<Answered> {
         deadline::check(deadline, "work began")?;
         guarded(method, || {
             self.answer_unguarded(method, request, deadline, out)
@@ -113,10 +128,12 @@ impl Door {
         request: &[u8],
         deadline: Option<Instant>,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<Answered> {
         match method {
             Method::Recommend => self.recommend(request, deadline, out),
             Method::GetFeatures => self.get_features(request, deadline, out),
+            Method::RecordEvents => return self.record_events(request, deadline),
+            Method::UpsertItems => return self.upsert_items(request, deadline),
             Method::GetStatus => admin::get_status(self, request, out),
             Method::SetClock => admin::set_clock(self, request, out),
             Method::HealthCheck => self.health().check(request, out),
@@ -127,7 +144,8 @@ impl Door {
                 Ok(())
             }
             Method::ReflectV1 | Method::ReflectV1Alpha => self.reflection().answer(request, out),
-        }
+        }?;
+        Ok(Answered::Ready)
     }
 
     fn recommend(
@@ -176,13 +194,28 @@ impl Door {
     }
 }
 
+impl Door {
+    fn record_events(&self, request: &[u8], deadline: Option<Instant>) -> Result<Answered> {
+        let (now, keys) = (self.clock().now(), self.attribution());
+        self.recording()?
+            .record_events(request, now, keys, deadline)
+            .map(Answered::Pending)
+    }
+
+    fn upsert_items(&self, request: &[u8], deadline: Option<Instant>) -> Result<Answered> {
+        self.recording()?
+            .upsert_items(request, deadline)
+            .map(Answered::Pending)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_panic_is_an_internal_error() {
-        let answered = guarded(Method::Recommend, || {
+        let answered: Result<()> = guarded(Method::Recommend, || {
             Err(std::hint::black_box(None::<Error>).expect("a defect"))
         });
         let error = answered.unwrap_err();

@@ -15,11 +15,12 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method as HttpMethod, Request, Response, StatusCode, request};
-use promosvc_engine::error::{Error, ErrorKind, Result};
+use promosvc_engine::error::{Error, ErrorKind};
 use tokio::task::spawn_local;
 use tokio::time::{sleep_until, timeout};
 
-use crate::admission::Ticket;
+use crate::admission::InFlight;
+use crate::call::Answered;
 use crate::deadline;
 use crate::framing::{
     MessageReader, ReadError, compressed, seal, send_error, send_headers, send_http_status,
@@ -43,7 +44,7 @@ pub(crate) struct Call {
     message: Bytes,
     deadline: Option<Instant>,
     respond: SendResponse<Bytes>,
-    ticket: Option<Ticket>,
+    in_flight: Option<InFlight>,
 }
 
 /// What the headers of a call say.
@@ -85,11 +86,11 @@ pub(crate) fn accept(
         streams::spawn(worker, method, deadline, reader, respond);
         return;
     }
-    let ticket = if method.is_exempt() {
+    let in_flight = if method.is_exempt() {
         None
     } else {
         match worker.door().admission().enter() {
-            Ok(ticket) => Some(ticket),
+            Ok(in_flight) => Some(in_flight),
             Err(error) => return send_error(&mut respond, &error),
         }
     };
@@ -101,7 +102,7 @@ pub(crate) fn accept(
             message: Bytes::new(),
             deadline,
             respond,
-            ticket,
+            in_flight,
         },
     };
     waiting.proceed(worker, cx);
@@ -208,7 +209,7 @@ impl Call {
         match read {
             Ok(message) => {
                 self.message = message;
-                if self.ticket.is_some() {
+                if self.in_flight.is_some() {
                     worker.enqueue(self);
                 } else {
                     self.answer(worker);
@@ -222,21 +223,25 @@ impl Call {
     /// Answers, unless the caller took the call back meanwhile.
     pub(crate) fn answer(mut self, worker: &Worker) {
         let mut nobody = Context::from_waker(Waker::noop());
-        if self.ticket.is_some() && self.respond.poll_reset(&mut nobody).is_ready() {
+        if self.in_flight.is_some() && self.respond.poll_reset(&mut nobody).is_ready() {
             return;
         }
-        match self.answer_bytes(worker) {
-            Ok(answer) => self.send(answer),
+        let mut answer = unsealed();
+        let door = worker.door();
+        match door.answer(self.method, &self.message, self.deadline, &mut answer) {
+            Ok(Answered::Ready) => self.send(seal(answer)),
+            Ok(Answered::Pending(ticket)) => {
+                // What is pending holds all that it needs of the message.
+                self.message = Bytes::new();
+                spawn_local(async move {
+                    match ticket.redeem(&mut answer).await {
+                        Ok(()) => self.send(seal(answer)),
+                        Err(error) => send_error(&mut self.respond, &error),
+                    }
+                });
+            }
             Err(error) => send_error(&mut self.respond, &error),
         }
-    }
-
-    fn answer_bytes(&self, worker: &Worker) -> Result<Bytes> {
-        let mut answer = unsealed();
-        worker
-            .door()
-            .answer(self.method, &self.message, self.deadline, &mut answer)?;
-        Ok(seal(answer))
     }
 
     fn send(mut self, answer: Bytes) {
@@ -247,14 +252,14 @@ impl Call {
             stream.reserve_capacity(answer.len());
             if stream.capacity() < answer.len() {
                 // The peer's window is full: wait, and stay in flight as long as the memory is held.
-                let ticket = self.ticket;
+                let in_flight = self.in_flight;
                 spawn_local(async move {
                     match timeout(TAKEN_WITHIN, send_patiently(&mut stream, answer)).await {
                         Ok(true) => send_ok(&mut stream),
                         Ok(false) => {}
                         Err(_) => stream.send_reset(Reason::CANCEL),
                     }
-                    drop(ticket);
+                    drop(in_flight);
                 });
                 return;
             }

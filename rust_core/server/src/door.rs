@@ -1,9 +1,10 @@
 //! What both doors stand on: one engine with its clock, snapshots, limits and health.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use promosvc_engine::engine::{Engine, EngineSettings};
-use promosvc_engine::error::Result;
+use promosvc_engine::error::{Error, ErrorKind, Result};
 use promosvc_engine::types::TimeUs;
 
 use crate::admission::Admission;
@@ -12,35 +13,54 @@ use crate::clock::{Clock, machine_now};
 use crate::config::ServerConfig;
 use crate::fork::Owner;
 use crate::health::{Health, Life};
+use crate::recording::{Recording, recover};
 use crate::reflection::Reflection;
 use crate::snapshots::Snapshots;
+use crate::storage::{DiskFiles, Files};
 use crate::wire::DESCRIPTORS;
 
 /// The engine with all that a call needs: clock, snapshots, limits, health.
 pub struct Door {
     owner: Owner,
     engine: Arc<Engine>,
-    clock: Clock,
+    clock: Arc<Clock>,
     admission: Arc<Admission>,
     health: Arc<Health>,
     reflection: Reflection,
     snapshots: Snapshots,
     attribution: Option<Attribution>,
+    recording: Option<Arc<Recording>>,
     started_at: TimeUs,
 }
 
 impl Door {
-    /// Makes a door without a listener: takes the published snapshot, if there is one, and starts the
-    /// thread that follows publications. A snapshot that does not verify is no error here: the door
-    /// answers UNAVAILABLE and GetStatus says why.
+    /// Makes a door without a listener: reads the event log back, takes the published snapshot, if there is one, and
+    /// starts the threads that write the log and follow publications. A snapshot that does not verify is no error
+    /// here: the door answers UNAVAILABLE and GetStatus says why.
     pub fn new(config: ServerConfig) -> Result<Door> {
         config.check()?;
+        let files: Option<Arc<dyn Files>> = match &config.events {
+            Some(events) => Some(Arc::new(DiskFiles::create(&events.directory)?)),
+            None => None,
+        };
+        Self::on_files(config, files)
+    }
+
+    /// Makes a door whose event log lies in `files`; its lock still lies in the configured directory. For tests that put
+    /// another disk below it.
+    #[doc(hidden)]
+    pub fn with_files(config: ServerConfig, files: Arc<dyn Files>) -> Result<Door> {
+        config.check()?;
+        Self::on_files(config, Some(files))
+    }
+
+    fn on_files(config: ServerConfig, files: Option<Arc<dyn Files>>) -> Result<Door> {
         let ServerConfig {
             server,
             clock,
             snapshots,
             placements,
-            events: _,
+            events,
             decisions: _,
             attribution,
         } = config;
@@ -48,16 +68,28 @@ impl Door {
             .map(|config| Attribution::open(&config.keys_file))
             .transpose()?;
         let settings = EngineSettings { placements };
-        let engine = Arc::new(Engine::new(settings.clone())?);
+        let clock = Arc::new(Clock::new(clock));
+        let (engine, recording) = match (events, files) {
+            (Some(events), Some(files)) => {
+                let recovered = recover(&events, &snapshots.directory, files)?;
+                let live = Arc::clone(&recovered.live);
+                let engine = Arc::new(Engine::with_live(settings.clone(), live)?);
+                let directory = snapshots.directory.clone();
+                let recording = Recording::start(events, directory, recovered, &engine, &clock)?;
+                (engine, Some(Arc::new(recording)))
+            }
+            (None, _) | (_, None) => (Arc::new(Engine::new(settings.clone())?), None),
+        };
         let health = Arc::new(Health::starting());
         Ok(Door {
             owner: Owner::this_process(),
             reflection: Reflection::new(DESCRIPTORS)?,
-            snapshots: Snapshots::follow(snapshots, settings, &engine, &health)?,
+            snapshots: Snapshots::follow(snapshots, settings, &engine, &health, recording.clone())?,
             engine,
-            clock: Clock::new(clock),
+            clock,
             admission: Admission::new(server.in_flight_calls_max),
             attribution,
+            recording,
             health,
             started_at: machine_now(),
         })
@@ -66,6 +98,14 @@ impl Door {
     /// Says NOT_SERVING from now on; what is asked is still answered.
     pub fn drain(&self) {
         self.health.advance(Life::Draining);
+    }
+
+    /// Ends recording once what waits is written; whether that was done, with a last checkpoint, within the grace. Reads
+    /// are still answered.
+    pub fn close(&self, grace: Duration) -> bool {
+        self.recording
+            .as_ref()
+            .is_none_or(|recording| recording.close(grace))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -91,6 +131,17 @@ impl Door {
     /// What issues and verifies attribution tokens; none where it is switched off.
     pub(crate) fn attribution(&self) -> Option<&Attribution> {
         self.attribution.as_ref()
+    }
+
+    /// What takes durable writes (`RECORDING_OFF`).
+    pub(crate) fn recording(&self) -> Result<&Recording> {
+        self.recording.as_deref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::FailedPrecondition,
+                "RECORDING_OFF",
+                "this server records nothing; send writes to the one that has the event log",
+            )
+        })
     }
 
     pub(crate) fn started_at(&self) -> TimeUs {

@@ -3,6 +3,7 @@
 //! The way of a call: `accept` gives its connection to a worker; `connection` reads its stream;
 //! `dispatch` judges the headers, lets it in (`admission`) and reads its message (`framing`); `worker` lets it
 //! take its turn; `call` answers it at the `door`: `convert` in, engine, `convert` out. `status` turns errors into gRPC's.
+//! A durable write goes on through `recording` and is answered by the ticket that it ends in.
 //! Beside that way stand `clock`, `health`, `reflection`, `admin`, `streams`, `snapshots` and `storage`;
 //! `log_rows` gives the event log to the offline plane.
 //!
@@ -21,12 +22,14 @@ mod convert;
 mod deadline;
 mod dispatch;
 mod door;
+mod ends;
 mod fork;
 mod framing;
 mod health;
 mod log;
 mod log_rows;
 mod method;
+mod recording;
 mod reflection;
 mod server;
 mod snapshots;

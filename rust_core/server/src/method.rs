@@ -7,6 +7,8 @@ use promosvc_engine::error::{Error, ErrorKind};
 pub(crate) enum Method {
     Recommend,
     GetFeatures,
+    RecordEvents,
+    UpsertItems,
     GetStatus,
     SetClock,
     HealthCheck,
@@ -22,6 +24,8 @@ impl Method {
         Some(match path.strip_prefix('/').unwrap_or(path) {
             "promosvc.v1.PromoService/Recommend" => Method::Recommend,
             "promosvc.v1.PromoService/GetFeatures" => Method::GetFeatures,
+            "promosvc.v1.PromoService/RecordEvents" => Method::RecordEvents,
+            "promosvc.v1.PromoService/UpsertItems" => Method::UpsertItems,
             "promosvc.v1.AdminService/GetStatus" => Method::GetStatus,
             "promosvc.v1.AdminService/SetClock" => Method::SetClock,
             "grpc.health.v1.Health/Check" => Method::HealthCheck,
@@ -38,7 +42,10 @@ impl Method {
     /// Whether it is answered even when too many calls are in flight.
     pub(crate) fn is_exempt(self) -> bool {
         match self {
-            Method::Recommend | Method::GetFeatures => false,
+            Method::Recommend
+            | Method::GetFeatures
+            | Method::RecordEvents
+            | Method::UpsertItems => false,
             Method::GetStatus
             | Method::SetClock
             | Method::HealthCheck

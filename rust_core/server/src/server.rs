@@ -7,7 +7,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc as async_mpsc, watch};
 use crate::accept;
 use crate::config::{ListenConfig, ServerConfig};
 use crate::door::Door;
+use crate::ends::Ends;
 use crate::fork::Owner;
 use crate::health::Life;
 use crate::worker::{self, Load, Phase, Seat};
@@ -87,19 +88,25 @@ impl Server {
     /// `FORKED` in a forked child.
     pub fn stop(&self, grace: Duration) -> Result<bool> {
         self.owner.check()?;
+        let began = Instant::now();
         self.door.health().advance(Life::Draining);
         self.advance(Phase::Draining);
-        if !self.ends.wait(grace) {
+        let has_ended = self.ends.wait(grace) || {
             self.advance(Phase::Abort);
-            if !self.ends.wait(END_WITHIN) {
-                return Ok(false);
-            }
+            self.ends.wait(END_WITHIN)
+        };
+        // Whoever might still write has ended or was cut off.
+        let has_closed = self.door.close(grace.saturating_sub(began.elapsed()));
+        if !has_ended {
+            return Ok(false);
         }
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             // A thread that panicked has said so; there is nothing to add.
             let _ = thread.join();
         }
-        Ok(lock(&self.ends.state).unfinished == 0)
+        Ok(has_closed && self.ends.unfinished() == 0)
     }
 
     fn advance(&self, to: Phase) {
@@ -194,70 +201,6 @@ impl Starting {
             )),
         }
     }
-}
-
-/// How many threads have not ended, for those who wait for all to end.
-#[derive(Default)]
-struct Ends {
-    state: Mutex<EndState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct EndState {
-    running: usize,
-    unfinished: usize,
-}
-
-/// Held by a thread; tells its end, also by a panic.
-struct End {
-    ends: Arc<Ends>,
-}
-
-impl End {
-    fn note(self, unfinished: usize) {
-        lock(&self.ends.state).unfinished += unfinished;
-    }
-}
-
-impl Ends {
-    fn begin(self: &Arc<Self>) -> End {
-        lock(&self.state).running += 1;
-        End {
-            ends: Arc::clone(self),
-        }
-    }
-
-    /// Waits for all threads to end; whether they did.
-    fn wait(&self, at_most: Duration) -> bool {
-        let until = Instant::now().checked_add(at_most);
-        let mut state = lock(&self.state);
-        while state.running > 0 {
-            let left = match until {
-                Some(until) => until.saturating_duration_since(Instant::now()),
-                None => Duration::from_secs(3_600),
-            };
-            if left.is_zero() {
-                return false;
-            }
-            (state, _) = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        true
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        lock(&self.ends.state).running -= 1;
-        self.ends.changed.notify_all();
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {

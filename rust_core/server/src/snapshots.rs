@@ -19,6 +19,7 @@ use crate::clock::machine_now;
 use crate::config::SnapshotsConfig;
 use crate::health::{Health, Life};
 use crate::log::{self, Level};
+use crate::recording::Recording;
 
 /// A refused snapshot is tried again so late: an id names its content, so only a repaired copy of
 /// the same files could do better.
@@ -56,6 +57,7 @@ struct Follower {
     settings: EngineSettings,
     engine: Arc<Engine>,
     health: Arc<Health>,
+    recording: Option<Arc<Recording>>,
     shared: Arc<Shared>,
 }
 
@@ -66,6 +68,7 @@ impl Snapshots {
         settings: EngineSettings,
         engine: &Arc<Engine>,
         health: &Arc<Health>,
+        recording: Option<Arc<Recording>>,
     ) -> Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -76,6 +79,7 @@ impl Snapshots {
             settings,
             engine: Arc::clone(engine),
             health: Arc::clone(health),
+            recording,
             shared: Arc::clone(&shared),
         };
         follower.look();
@@ -168,6 +172,9 @@ impl Follower {
         // A reader must not panic on hostile files; if it does after all, the server lives on.
         catch_unwind(AssertUnwindSafe(|| {
             let snapshot = Arc::new(Snapshot::open(&self.config.directory.join(id))?);
+            if let Some(recording) = &self.recording {
+                recording.check_snapshot(id, snapshot.manifest.events_position)?;
+            }
             self.warm(&snapshot)?;
             Ok(snapshot)
         }))

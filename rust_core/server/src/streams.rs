@@ -12,11 +12,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::SendStream;
 use h2::server::SendResponse;
-use promosvc_engine::error::{Error, ErrorKind, Result};
+use promosvc_engine::error::{Error, ErrorKind};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
+use crate::call::Answered;
 use crate::deadline;
 use crate::framing::{
     MessageReader, ReadError, seal, send_headers, send_late_error, send_ok, send_patiently,
@@ -124,8 +125,15 @@ async fn reflect(
 ) -> End {
     while let Some(request) = reader.message().await? {
         let mut answer = unsealed();
-        let answered: Result<()> = worker.door().answer(method, &request, None, &mut answer);
-        answered.map_err(ReadError::Refused)?;
+        let answered = worker.door().answer(method, &request, None, &mut answer);
+        match answered.map_err(ReadError::Refused)? {
+            Answered::Ready => {}
+            // No stream writes anything; if one did, its answer would be waited for.
+            Answered::Pending(ticket) => {
+                let redeemed = ticket.redeem(&mut answer).await;
+                redeemed.map_err(ReadError::Refused)?;
+            }
+        }
         if !send_patiently(stream, seal(answer)).await {
             return Err(ReadError::Gone);
         }

@@ -4,7 +4,7 @@ use promosvc_engine::decision::ID_BYTES_MAX;
 use promosvc_engine::error::{Error, Result};
 
 /// A text that names something: at most 128 UTF-8 bytes (`ID_TOO_LONG`).
-pub(super) fn name(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
+pub(crate) fn name(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
     if text.len() <= ID_BYTES_MAX {
         return Ok(text);
     }
@@ -22,7 +22,7 @@ pub(super) fn name(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
 }
 
 /// An id: 1 to 128 UTF-8 bytes (`ID_EMPTY`, `ID_TOO_LONG`).
-pub(super) fn id(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
+pub(crate) fn id(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
     if text.is_empty() {
         let field = field();
         return Err(Error::invalid(
@@ -36,7 +36,7 @@ pub(super) fn id(text: &str, field: impl FnOnce() -> String) -> Result<&str> {
 }
 
 /// Each text of a list, where at most `max` are allowed (`LIST_TOO_LONG`).
-pub(super) fn list<'a>(
+pub(crate) fn list<'a>(
     texts: &'a [String],
     field: &str,
     max: usize,
@@ -51,7 +51,7 @@ pub(super) fn list<'a>(
 }
 
 /// The length of a list (`LIST_TOO_LONG`).
-pub(super) fn length(length: usize, field: &str, max: usize) -> Result<()> {
+pub(crate) fn length(length: usize, field: &str, max: usize) -> Result<()> {
     if length <= max {
         return Ok(());
     }
@@ -64,8 +64,37 @@ pub(super) fn length(length: usize, field: &str, max: usize) -> Result<()> {
     .with("limit", max))
 }
 
+/// That a list has entries at all (`LIST_EMPTY`).
+pub(crate) fn not_empty(length: usize, field: &'static str, max: usize) -> Result<()> {
+    if length > 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        "LIST_EMPTY",
+        format!("{field} is empty; it must have 1 to {max} entries"),
+    )
+    .with("value", 0)
+    .with("limit", max))
+}
+
+/// A text for people or machines: at most `max` UTF-8 bytes (`TEXT_TOO_LONG`).
+pub(crate) fn text(text: &str, field: impl FnOnce() -> String, max: usize) -> Result<&str> {
+    if text.len() <= max {
+        return Ok(text);
+    }
+    let field = field();
+    Err(Error::invalid(
+        field.clone(),
+        "TEXT_TOO_LONG",
+        format!("{field} is {} bytes; the maximum is {max}", text.len()),
+    )
+    .with("value", text.len())
+    .with("limit", max))
+}
+
 /// A number from `min` to `max`.
-pub(super) fn number(
+pub(crate) fn number(
     value: i64,
     field: impl FnOnce() -> String,
     (min, max): (i64, i64),

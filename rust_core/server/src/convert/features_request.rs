@@ -32,15 +32,7 @@ impl FeaturesCall {
             views,
         } = &self.message;
         let entity_kind = read_kind(*entity_kind)?;
-        if entity_keys.is_empty() {
-            return Err(Error::invalid(
-                "entity_keys",
-                "LIST_EMPTY",
-                format!("entity_keys is empty; it must have 1 to {ENTITIES_MAX} entries"),
-            )
-            .with("value", 0)
-            .with("limit", ENTITIES_MAX));
-        }
+        check::not_empty(entity_keys.len(), "entity_keys", ENTITIES_MAX)?;
         check::length(entity_keys.len(), "entity_keys", ENTITIES_MAX)?;
         Ok(FeatureRequest {
             entity_kind,

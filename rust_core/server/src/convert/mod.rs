@@ -5,7 +5,7 @@
 //! limit. Answers are written straight from the engine's borrowed strings: no message is built in
 //! between. The tests build the messages and compare the bytes.
 
-mod check;
+pub(crate) mod check;
 mod encode;
 mod features_request;
 mod features_response;
@@ -17,4 +17,4 @@ pub(crate) use features_request::FeaturesCall;
 pub(crate) use features_response::encode_features;
 pub(crate) use recommend_request::RecommendCall;
 pub(crate) use recommend_response::encode_recommendation;
-pub(crate) use time::{time_from, timestamp};
+pub(crate) use time::{time_from, time_of, timestamp};

@@ -20,10 +20,10 @@ pub(crate) fn timestamp(time: TimeUs) -> Timestamp {
 
 /// A message as a time; what is finer than a microsecond is cut off (`TIMESTAMP_INVALID`).
 pub(crate) fn time_from(timestamp: &Timestamp, field: &'static str) -> Result<TimeUs> {
-    let Timestamp { seconds, nanos } = *timestamp;
-    let (first, last) = TIMESTAMP_SECONDS;
-    if !(first..=last).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-        return Err(Error::invalid(
+    time_of(timestamp).ok_or_else(|| {
+        let Timestamp { seconds, nanos } = *timestamp;
+        let (first, last) = TIMESTAMP_SECONDS;
+        Error::invalid(
             field,
             "TIMESTAMP_INVALID",
             format!(
@@ -31,9 +31,16 @@ pub(crate) fn time_from(timestamp: &Timestamp, field: &'static str) -> Result<Ti
             ),
         )
         .with("seconds", seconds)
-        .with("nanos", nanos));
-    }
-    Ok(TimeUs(seconds * US_PER_SECOND + i64::from(nanos / 1_000)))
+        .with("nanos", nanos)
+    })
+}
+
+/// A message as a time, cut to microseconds; `None` for one that no calendar has.
+pub(crate) fn time_of(timestamp: &Timestamp) -> Option<TimeUs> {
+    let Timestamp { seconds, nanos } = *timestamp;
+    let (first, last) = TIMESTAMP_SECONDS;
+    ((first..=last).contains(&seconds) && (0..1_000_000_000).contains(&nanos))
+        .then(|| TimeUs(seconds * US_PER_SECOND + i64::from(nanos / 1_000)))
 }
 
 /// A message as a length of time that is not negative (`DURATION_INVALID`).

@@ -60,6 +60,15 @@ pub fn write(
     position: u64,
     parts: impl IntoIterator<Item = (u16, Vec<u8>)>,
 ) -> Result<()> {
+    try_write(files, position, parts.into_iter().map(Ok))
+}
+
+/// Writes a checkpoint whose parts may fail to be made; then none is written, and the last two stay.
+pub fn try_write(
+    files: &dyn Files,
+    position: u64,
+    parts: impl IntoIterator<Item = Result<(u16, Vec<u8>)>>,
+) -> Result<()> {
     remove_all(files, |name| name.ends_with(SUFFIX_ASIDE))?;
     let aside = format!("{position:020}{SUFFIX_ASIDE}");
     write_aside(files, &aside, position, parts)?;
@@ -256,7 +265,7 @@ fn write_aside(
     files: &dyn Files,
     name: &str,
     position: u64,
-    parts: impl IntoIterator<Item = (u16, Vec<u8>)>,
+    parts: impl IntoIterator<Item = Result<(u16, Vec<u8>)>>,
 ) -> Result<()> {
     let path = path_of(files, name);
     let failed = |error: std::io::Error| Error::io(&path, &error);
@@ -270,7 +279,8 @@ fn write_aside(
     };
     put(&header::encode(MAGIC, salt, position))?;
     let mut index = 0;
-    for (kind, payload) in parts {
+    for part in parts {
+        let (kind, payload) = part?;
         put_part(&mut put, salt, index, kind, payload)?;
         index += 1;
     }

@@ -48,6 +48,11 @@ impl LogReader {
         Ok(segment::list(&*self.files)?.first().copied())
     }
 
+    /// First positions of its segments, ascending.
+    pub fn segments(&self) -> Result<Vec<u64>> {
+        segment::list(&*self.files)
+    }
+
     /// Records that hold positions from `from` on and begin before `until`.
     ///
     /// The first may begin before `from`, when that lies within it. Positions that were trimmed are refused at once

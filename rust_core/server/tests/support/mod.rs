@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, unused_imports)] // one module shared by several test crates, each of which uses its part
 
 pub mod client;
+pub mod disk;
+pub mod recording;
 #[path = "../../../engine/tests/support/mod.rs"]
 pub mod snapshot;
 pub mod wire;
@@ -20,6 +22,8 @@ pub use snapshot::WATERMARK_US;
 
 pub const RECOMMEND: &str = "/promosvc.v1.PromoService/Recommend";
 pub const GET_FEATURES: &str = "/promosvc.v1.PromoService/GetFeatures";
+pub const RECORD_EVENTS: &str = "/promosvc.v1.PromoService/RecordEvents";
+pub const UPSERT_ITEMS: &str = "/promosvc.v1.PromoService/UpsertItems";
 pub const GET_STATUS: &str = "/promosvc.v1.AdminService/GetStatus";
 pub const SET_CLOCK: &str = "/promosvc.v1.AdminService/SetClock";
 pub const CHECK: &str = "/grpc.health.v1.Health/Check";
