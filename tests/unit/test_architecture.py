@@ -16,7 +16,7 @@ OPEN_TO_ALL = {"errors", "columns", "config", "frames"}
 PYTHON_ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "columns": (set(), set()),
-    "config": ({"errors"}, set()),
+    "config": ({"errors", "columns"}, set()),
     "frames": ({"errors", "columns"}, {"pyarrow", "pandas", "polars"}),
     "events": (OPEN_TO_ALL, {"duckdb", "pyarrow"}),
     "features": (OPEN_TO_ALL, {"duckdb", "pyarrow", "numpy"}),

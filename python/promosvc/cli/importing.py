@@ -55,7 +55,7 @@ def import_(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Clean event, item and user files into the event database.
+    """Clean event, item and user files into the event database.
 
     \b
       promosvc import --source completejourney

@@ -20,6 +20,15 @@ from promosvc.cli.options import config_option, data_option
 @click.option(
     "--clock", help="What `now` is: machine, watermark, manual, or a time such as 2018-01-01T00:00:00Z."
 )
+@click.option(
+    "--record/--no-record",
+    "is_recording",
+    default=None,
+    help="Whether events are recorded; a replica does not.",
+)
+@click.option(
+    "--refresh/--no-refresh", "is_refreshing", default=None, help="Whether the refresher runs beside it."
+)
 @click.option("--insecure", is_flag=True, default=None, help="Allow an address that is not loopback.")
 @click.option(
     "--transport",
@@ -36,14 +45,17 @@ def serve(
     port: int | None,
     workers: int | None,
     clock: str | None,
+    is_recording: bool | None,
+    is_refreshing: bool | None,
     insecure: bool | None,
     transport: str,
 ) -> None:
-    """Answer Recommend and GetFeatures over gRPC from the published snapshot.
+    """Answer over gRPC from the published snapshot and from what is recorded meanwhile.
 
-    Health says NOT_SERVING until there is a snapshot; a newly published one is taken within
-    a second. SIGTERM or Ctrl-C drains; a second one stops at once. Prints one JSON line with the
-    bound address when calls are answered.
+    Health says NOT_SERVING until there is a snapshot; a newly published one is taken within a second. What users do
+    and how the catalogue changes is recorded below --data, and a process beside the server makes a fresh snapshot of
+    it every minute. SIGTERM or Ctrl-C drains; a second one stops at once. Prints one JSON line with the bound address
+    when calls are answered.
     """
     from promosvc.serving import serve as run
 
@@ -56,6 +68,8 @@ def serve(
             "server.workers": workers,
             "server.insecure": insecure,
             "clock.start": clock,
+            "events.enabled": is_recording,
+            "refresher.enabled": is_refreshing,
         },
     )
 

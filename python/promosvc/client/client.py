@@ -1,5 +1,6 @@
 """The synchronous client. The stubs themselves are in `promosvc.v1` for those who need asyncio."""
 
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -12,6 +13,8 @@ from promosvc.client.service_config import SERVICE_CONFIG
 from promosvc.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
+    catalogue_pb2,
+    event_pb2,
     features_pb2,
     promo_service_pb2_grpc,
     recommend_pb2,
@@ -160,6 +163,56 @@ class Client:
         )
         answer: features_pb2.GetFeaturesResponse = self._call(
             self._promo.GetFeatures, request, timeout_seconds
+        )
+        return answer
+
+    def record_events(
+        self,
+        events: Iterable[event_pb2.Event],
+        *,
+        source: str = "",
+        timeout_seconds: float | None = None,
+    ) -> event_pb2.RecordEventsResponse:
+        """Record what users did; durable when this returns. Repeating a call is safe.
+
+        Args:
+            events: 1 to 10,000; `promosvc.client.event` makes them.
+            source: where their ids come from; empty for the server's own source.
+            timeout_seconds: overrides the client's deadline.
+
+        Returns:
+            One result for each event, in order: accepted, a duplicate, or rejected with a reason.
+
+        Raises:
+            PromosvcError: as named by the server; nothing of a refused request is recorded.
+        """
+        request = event_pb2.RecordEventsRequest(events=events, source=source)
+        answer: event_pb2.RecordEventsResponse = self._call(
+            self._promo.RecordEvents, request, timeout_seconds
+        )
+        return answer
+
+    def upsert_items(
+        self,
+        items: Iterable[catalogue_pb2.ItemUpdate],
+        *,
+        request_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> catalogue_pb2.UpsertItemsResponse:
+        """Change price, stock or availability of items, or make new ones known; the next answer honours it.
+
+        Args:
+            items: 1 to 1,000, each id once; fields that are not set stay as they are.
+            request_id: names this change, so that repeating it is safe; a random one if it is empty.
+            timeout_seconds: overrides the client's deadline.
+
+        Raises:
+            AlreadyExistsError: the request_id was used for another change.
+            PromosvcError: as named by the server; nothing of a refused request is changed.
+        """
+        request = catalogue_pb2.UpsertItemsRequest(request_id=request_id or str(uuid.uuid4()), items=items)
+        answer: catalogue_pb2.UpsertItemsResponse = self._call(
+            self._promo.UpsertItems, request, timeout_seconds
         )
         return answer
 

@@ -9,12 +9,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from promosvc.columns import EVENT_NAMES, ID_BYTES_MAX
 from promosvc.config.model import (
     SOURCES,
+    AttributionConfig,
     ClockConfig,
     Config,
     DataConfig,
+    DecisionsConfig,
+    EventsConfig,
     PlacementConfig,
+    RefresherConfig,
     SeenConfig,
     ServerConfig,
     SnapshotsConfig,
@@ -24,7 +29,7 @@ from promosvc.errors import ConfigError
 ENVIRONMENT_PREFIX = "PROMOSVC_"
 
 # Inclusive bounds of every number, with "section.key" as in the file.
-BOUNDS: dict[str, tuple[int, int]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "server.port": (0, 65_535),
     "server.workers": (0, 1_024),
     "server.in_flight_calls_max": (1, 1_000_000),
@@ -36,6 +41,23 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "server.handshake_seconds_max": (1, 3_600),
     "server.drain_seconds_max": (0, 3_600),
     "snapshots.poll_ms": (10, 3_600_000),
+    "snapshots.keep": (2, 1_000),
+    # A segment holds at least a few of the largest records.
+    "events.segment_max_bytes": (1 << 22, 1 << 40),
+    "events.retention_hours": (0, 876_000),
+    "events.checkpoint_seconds": (1, 86_400),
+    "events.queue_commands_max": (1, 1_000_000),
+    "events.dedupe_hours": (1, 8_760),
+    "events.dedupe_max_bytes": (1 << 20, 1 << 40),
+    "events.request_window_hours": (24, 8_760),
+    "events.request_window_max_bytes": (1 << 20, 1 << 40),
+    "events.live_state_max_bytes": (1 << 20, 1 << 40),
+    "events.events_per_user_max": (1, 100_000),
+    "decisions.sample_rate": (0, 1),
+    "decisions.segment_max_bytes": (1 << 22, 1 << 40),
+    "decisions.retention_hours": (0, 876_000),
+    "decisions.queue_records_max": (1, 1_000_000),
+    "refresher.period_seconds": (1, 86_400),
     "placement.page_size": (1, 100),
     "placement.category_cap": (0, 100),
     "placement.seen.window_days": (0, 36_500),
@@ -124,9 +146,18 @@ def _checked(value: Any, like: Any, path: str) -> Any:
     """`value`, if it is of the type of `like`."""
     if isinstance(value, Path):
         value = str(value)
+    # A whole number is a number too.
+    if isinstance(like, float) and type(value) is int:
+        value = float(value)
     # bool is a kind of int in Python, so the types must be equal, not compatible.
     if type(value) is not type(like):
-        names = {bool: "true or false", int: "a whole number", str: "a text", list: "a list of texts"}
+        names = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "a text",
+            list: "a list of texts",
+        }
         raise ConfigError(f"{path} is {value!r}; it must be {names[type(like)]}", field=path)
     if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
         raise ConfigError(f"{path} is {value!r}; it must be a list of texts", field=path)
@@ -153,19 +184,36 @@ def _parsed(text: str, like: Any, name: str) -> Any:
             return int(text)
         except ValueError:
             raise ConfigError(f"{name} is {text!r}; it must be a whole number", field=name) from None
+    if isinstance(like, float):
+        try:
+            return float(text)
+        except ValueError:
+            raise ConfigError(f"{name} is {text!r}; it must be a number", field=name) from None
+    if isinstance(like, list):
+        return [entry.strip() for entry in text.split(",") if entry.strip()]
     return text
 
 
 def _model(table: Table) -> Config:
-    for section in ("server", "snapshots"):
+    for section in ("server", "snapshots", "events", "decisions", "refresher"):
         for key, value in table[section].items():
             _bounded(value, f"{section}.{key}", f"{section}.{key}")
     _check_clock(table["clock"])
+    _check_events(table["events"])
     return Config(
         data=DataConfig(directory=Path(table["data"]["directory"])),
         server=ServerConfig(**table["server"]),
         clock=ClockConfig(**table["clock"]),
         snapshots=SnapshotsConfig(**table["snapshots"]),
+        events=EventsConfig(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in table["events"].items()
+            }
+        ),
+        decisions=DecisionsConfig(**table["decisions"]),
+        attribution=AttributionConfig(**table["attribution"]),
+        refresher=RefresherConfig(**table["refresher"]),
         placements={
             name: _placement(name, placement, table["placements"]["default"])
             # "default" first, so that a wrong value is named where it was written, not where it is inherited.
@@ -207,6 +255,32 @@ def _bounded(value: Any, bound: str, path: str) -> None:
     low, high = BOUNDS.get(bound, (None, None))
     if low is not None and high is not None and not low <= value <= high:
         raise ConfigError(f"{path} is {value}; it must be {low:,} to {high:,}", field=path)
+
+
+def _check_events(events: Table) -> None:
+    parse_time(events["earliest"], "events.earliest")
+    _check_name(events["source"], "events.source")
+    names = [*events["custom_item_events"], *events["custom_events"]]
+    for key in ("custom_item_events", "custom_events"):
+        for name in events[key]:
+            _check_name(name, f"events.{key}")
+            if name in EVENT_NAMES or names.count(name) > 1:
+                raise ConfigError(
+                    f"events.{key} has {name!r}, which is declared twice or in the public vocabulary",
+                    field=f"events.{key}",
+                )
+    # Live state numbers names in one byte, and one number says that there is none.
+    most = 255 - len(EVENT_NAMES)
+    if len(names) > most:
+        raise ConfigError(
+            f"events.custom_item_events and events.custom_events have {len(names)} names; the maximum is {most}",
+            field="events.custom_events",
+        )
+
+
+def _check_name(name: str, path: str) -> None:
+    if not 1 <= len(name.encode()) <= ID_BYTES_MAX:
+        raise ConfigError(f"{path} has {name!r}; a name has 1 to {ID_BYTES_MAX} UTF-8 bytes", field=path)
 
 
 def _check_clock(clock: Table) -> None:

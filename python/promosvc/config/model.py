@@ -23,6 +23,21 @@ class DataConfig:
         """The folder of the snapshots."""
         return self.directory / "snapshots"
 
+    @property
+    def event_log(self) -> Path:
+        """The folder of the event log."""
+        return self.directory / "events"
+
+    @property
+    def decision_log(self) -> Path:
+        """The folder of the decision log."""
+        return self.directory / "decisions"
+
+    @property
+    def attribution_keys(self) -> Path:
+        """The file of the keys that sign attribution tokens."""
+        return self.directory / "attribution.keys"
+
 
 @dataclass(frozen=True)
 class ServerConfig:
@@ -52,9 +67,57 @@ class ClockConfig:
 
 @dataclass(frozen=True)
 class SnapshotsConfig:
-    """How the server finds a new snapshot."""
+    """How the server finds a new snapshot, and how many are kept."""
 
     poll_ms: int
+    keep: int
+
+
+@dataclass(frozen=True)
+class EventsConfig:
+    """What the server records, and what it remembers of it."""
+
+    enabled: bool
+    source: str
+    custom_item_events: tuple[str, ...]
+    custom_events: tuple[str, ...]
+    earliest: str
+    segment_max_bytes: int
+    retention_hours: int
+    checkpoint_seconds: int
+    queue_commands_max: int
+    dedupe_hours: int
+    dedupe_max_bytes: int
+    request_window_hours: int
+    request_window_max_bytes: int
+    live_state_max_bytes: int
+    events_per_user_max: int
+
+
+@dataclass(frozen=True)
+class DecisionsConfig:
+    """What is written down of decisions."""
+
+    enabled: bool
+    sample_rate: float
+    segment_max_bytes: int
+    retention_hours: int
+    queue_records_max: int
+
+
+@dataclass(frozen=True)
+class AttributionConfig:
+    """Whether answers carry signed tokens."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class RefresherConfig:
+    """The process that publishes fresh snapshots while the server runs."""
+
+    enabled: bool
+    period_seconds: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +148,10 @@ class Config:
     server: ServerConfig
     clock: ClockConfig
     snapshots: SnapshotsConfig
+    events: EventsConfig
+    decisions: DecisionsConfig
+    attribution: AttributionConfig
+    refresher: RefresherConfig
     placements: dict[str, PlacementConfig]
 
     def placements_document(self) -> dict[str, Any]:

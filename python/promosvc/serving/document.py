@@ -27,9 +27,48 @@ def native_document(config: Config) -> str:
                 "directory": str(config.data.snapshots),
                 "poll_ms": config.snapshots.poll_ms,
             },
+            "events": _events(config) if config.events.enabled else None,
+            "decisions": _decisions(config) if config.events.enabled and config.decisions.enabled else None,
+            "attribution": (
+                {"keys_file": str(config.data.attribution_keys)} if config.attribution.enabled else None
+            ),
             "placements": config.placements_document(),
         }
     )
+
+
+def _events(config: Config) -> dict[str, Any]:
+    events = config.events
+    return {
+        "directory": str(config.data.event_log),
+        "source": events.source,
+        "custom_events": {
+            **dict.fromkeys(events.custom_item_events, True),
+            **dict.fromkeys(events.custom_events, False),
+        },
+        "segment_bytes": events.segment_max_bytes,
+        "retention_hours": events.retention_hours,
+        "checkpoint_seconds": events.checkpoint_seconds,
+        "queue_commands_max": events.queue_commands_max,
+        "dedupe_hours": events.dedupe_hours,
+        "dedupe_bytes_max": events.dedupe_max_bytes,
+        "request_window_hours": events.request_window_hours,
+        "request_window_bytes_max": events.request_window_max_bytes,
+        "live_state_bytes_max": events.live_state_max_bytes,
+        "events_per_user_max": events.events_per_user_max,
+        "earliest_us": _microseconds(parse_time(events.earliest, "events.earliest")),
+    }
+
+
+def _decisions(config: Config) -> dict[str, Any]:
+    decisions = config.decisions
+    return {
+        "directory": str(config.data.decision_log),
+        "sample_rate": decisions.sample_rate,
+        "queue_records_max": decisions.queue_records_max,
+        "segment_bytes": decisions.segment_max_bytes,
+        "retention_hours": decisions.retention_hours,
+    }
 
 
 def _clock(config: Config) -> dict[str, Any]:

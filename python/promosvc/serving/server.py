@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from promosvc.config import Config
+from promosvc.serving import presence
 from promosvc.serving.document import native_document
+from promosvc.serving.refresher import Refresher
 
 Transport = Literal["native", "grpcio"]
 
@@ -58,7 +60,10 @@ class Server:
             from promosvc.serving.grpcio_door import GrpcioServer
 
             self._door = GrpcioServer(self.config.server, document)
-        return self._door.start()
+        address = self._door.start()
+        if self.config.events.enabled:
+            presence.announce(self.config.data, address)
+        return address
 
     def stop(self, grace_seconds: float | None = None) -> bool:
         """Stop: health says NOT_SERVING, running calls may finish within the grace, then all is cut.
@@ -67,7 +72,11 @@ class Server:
             Whether every call had finished by then. A server that never started is stopped.
         """
         grace = self.config.server.drain_seconds_max if grace_seconds is None else grace_seconds
-        return True if self._door is None else self._door.stop(grace)
+        if self._door is None:
+            return True
+        if self.config.events.enabled:
+            presence.withdraw(self.config.data)
+        return self._door.stop(grace)
 
 
 def serve(
@@ -76,6 +85,8 @@ def serve(
     announce: Callable[[str], None] = print,
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+    Where events are recorded and the refresher is not switched off, its process runs beside the server.
 
     Args:
         config: what to serve.
@@ -95,8 +106,13 @@ def serve(
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     server = Server(config, transport)
+    refresher: Refresher | None = None
     try:
-        announce(server.start())
+        address = server.start()
+        if config.events.enabled and config.refresher.enabled:
+            refresher = Refresher(_refresher_command(config, address))
+            refresher.start()
+        announce(address)
         stopping.wait()
         print(json.dumps({"event": "draining", "level": "info"}), file=sys.stderr, flush=True)
         stopped = threading.Event()
@@ -113,5 +129,15 @@ def serve(
     except KeyboardInterrupt:
         return server.stop(0)
     finally:
+        if refresher is not None:
+            refresher.stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _refresher_command(config: Config, address: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "promosvc.cli", "refresh", "--follow"),
+        *("--data", str(config.data.directory), "--server", address),
+        *("--every", str(config.refresher.period_seconds), "--keep", str(config.snapshots.keep)),
+    ]
