@@ -1,14 +1,15 @@
 """What all tests share: Hypothesis profiles, and a snapshot of the demo's data built once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from promosvc import config, pipeline
-from promosvc.config import Config
+from promosvc.config import Config, DataConfig
 from promosvc.serving import Server
 
 # The quick profile is derandomised: the same examples on every run. `make fuzz` style runs take "deep".
@@ -51,16 +52,31 @@ def demo_config(demo_data: Path) -> Config:
 
 
 @pytest.fixture(scope="session")
-def native_address(demo_config: Config) -> Iterator[str]:
-    """A native server on the demo's data."""
-    server = Server(demo_config, "native")
+def own_config(demo_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Config]:
+    """Makes configurations with a data folder of their own on the demo's snapshots: one folder, one recording server."""
+
+    def make() -> Config:
+        data = DataConfig(tmp_path_factory.mktemp("own"))
+        (data.directory / "snapshots").symlink_to(demo_config.data.snapshots)
+        # The same key everywhere: equal answers are equal to the byte.
+        data.attribution_keys.write_text(f"7 {'0123456789abcdef' * 4}\n")
+        data.attribution_keys.chmod(0o600)
+        return replace(demo_config, data=data)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def native_address(own_config: Callable[[], Config]) -> Iterator[str]:
+    """A native server on the demo's snapshot."""
+    server = Server(own_config(), "native")
     yield server.start()
     assert server.stop(5)
 
 
 @pytest.fixture(scope="session")
-def grpcio_address(demo_config: Config) -> Iterator[str]:
-    """A grpcio server on the same data with the same clock."""
-    server = Server(demo_config, "grpcio")
+def grpcio_address(own_config: Callable[[], Config]) -> Iterator[str]:
+    """A grpcio server on the same snapshot with the same clock."""
+    server = Server(own_config(), "grpcio")
     yield server.start()
     assert server.stop(5)

@@ -1,14 +1,13 @@
 """Both doors answer the same bytes: code, message, details and body."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
+from outcomes import Doors, ask, both, recommend
 
 from promosvc import _core
 from promosvc.config import Config
@@ -19,44 +18,10 @@ RECOMMEND = "/promosvc.v1.PromoService/Recommend"
 GET_FEATURES = "/promosvc.v1.PromoService/GetFeatures"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """All that a caller can see of a call."""
-
-    code: str
-    message: str
-    details: bytes
-    body: bytes
-
-
-def ask(channel: grpc.Channel, method: str, request: bytes) -> Outcome:
-    call = channel.unary_unary(method)
-    try:
-        body, finished = call.with_call(request, timeout=10)
-        return Outcome("OK", finished.details() or "", b"", body)
-    except grpc.RpcError as failed:
-        details = dict(failed.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
-        return Outcome(failed.code().name, failed.details(), details, b"")
-
-
 @pytest.fixture(scope="module")
-def doors(native_address: str, grpcio_address: str) -> Iterator[tuple[grpc.Channel, grpc.Channel]]:
+def doors(native_address: str, grpcio_address: str) -> Iterator[Doors]:
     with grpc.insecure_channel(native_address) as native, grpc.insecure_channel(grpcio_address) as grpcio:
         yield native, grpcio
-
-
-def both(doors: tuple[grpc.Channel, grpc.Channel], method: str, request: bytes) -> Outcome:
-    """The answer of the native door, which must be the grpcio door's too."""
-    native, grpcio = (ask(channel, method, request) for channel in doors)
-    assert native == grpcio
-    return native
-
-
-def recommend(**fields: Any) -> bytes:
-    user = fields.pop("user", {"user_id": "1"})
-    return recommend_pb2.RecommendRequest(
-        user=user_context_pb2.UserContext(**user), **fields
-    ).SerializeToString()
 
 
 LONG = "x" * 129
@@ -149,12 +114,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_both_doors_give_the_same_answer(doors: tuple[grpc.Channel, grpc.Channel], name: str) -> None:
+def test_both_doors_give_the_same_answer(doors: Doors, name: str) -> None:
     assert both(doors, RECOMMEND, GOOD[name]).code == "OK"
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_both_doors_refuse_alike(doors: tuple[grpc.Channel, grpc.Channel], name: str) -> None:
+def test_both_doors_refuse_alike(doors: Doors, name: str) -> None:
     request, code, reason, field, parts = BAD[name]
     outcome = both(doors, RECOMMEND, request)
     assert outcome.code == code
@@ -194,14 +159,12 @@ def features(kind: int, keys: list[tuple[str, str]], views: list[str] | None = N
         (features(1, [("1", "")], ["no_such_view"]), "NOT_FOUND"),
     ],
 )
-def test_both_doors_read_features_alike(
-    doors: tuple[grpc.Channel, grpc.Channel], request_bytes: bytes, code: str
-) -> None:
+def test_both_doors_read_features_alike(doors: Doors, request_bytes: bytes, code: str) -> None:
     assert both(doors, GET_FEATURES, request_bytes).code == code
 
 
 @given(request=st.binary(max_size=200))
-def test_random_bytes_never_break_a_door(doors: tuple[grpc.Channel, grpc.Channel], request: bytes) -> None:
+def test_random_bytes_never_break_a_door(doors: Doors, request: bytes) -> None:
     for method in (RECOMMEND, GET_FEATURES):
         assert both(doors, method, request).code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND")
 
@@ -216,7 +179,7 @@ def test_random_bytes_never_break_a_door(doors: tuple[grpc.Channel, grpc.Channel
     hide_seen=st.one_of(st.none(), st.booleans()),
 )
 def test_random_requests_are_answered_alike(
-    doors: tuple[grpc.Channel, grpc.Channel],
+    doors: Doors,
     user_id: str,
     placement: str,
     page_size: int,
@@ -240,7 +203,7 @@ def test_random_requests_are_answered_alike(
 
 
 def test_the_clock_of_a_manual_server_is_moved_by_admin_only_forwards(
-    doors: tuple[grpc.Channel, grpc.Channel],
+    doors: Doors,
 ) -> None:
     request = admin_service_pb2.SetClockRequest()
     request.now.FromJsonString("2017-12-31T00:00:00Z")
@@ -248,12 +211,12 @@ def test_the_clock_of_a_manual_server_is_moved_by_admin_only_forwards(
     assert outcome.code == "INVALID_ARGUMENT"
 
 
-def test_an_unknown_method_is_unimplemented(doors: tuple[grpc.Channel, grpc.Channel]) -> None:
+def test_an_unknown_method_is_unimplemented(doors: Doors) -> None:
     for channel in doors:
         assert ask(channel, "/promosvc.v1.PromoService/Nothing", b"").code == "UNIMPLEMENTED"
 
 
-def test_an_oversize_message_is_resource_exhausted(doors: tuple[grpc.Channel, grpc.Channel]) -> None:
+def test_an_oversize_message_is_resource_exhausted(doors: Doors) -> None:
     for channel in doors:
         outcome = ask(channel, RECOMMEND, bytes(4 * 1024 * 1024 + 1))
         assert outcome.code == "RESOURCE_EXHAUSTED"
@@ -271,13 +234,13 @@ def test_a_passed_deadline_is_deadline_exceeded(demo_config: Config) -> None:
 
 
 @pytest.mark.parametrize("method", ["Check", "List"])
-def test_both_doors_say_that_they_serve(doors: tuple[grpc.Channel, grpc.Channel], method: str) -> None:
+def test_both_doors_say_that_they_serve(doors: Doors, method: str) -> None:
     outcome = both(doors, f"/grpc.health.v1.Health/{method}", b"")
     assert outcome.code == "OK"
     assert outcome.body
 
 
-def test_both_doors_show_a_watcher_their_health(doors: tuple[grpc.Channel, grpc.Channel]) -> None:
+def test_both_doors_show_a_watcher_their_health(doors: Doors) -> None:
     first = []
     for channel in doors:
         watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=10)
@@ -287,7 +250,7 @@ def test_both_doors_show_a_watcher_their_health(doors: tuple[grpc.Channel, grpc.
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
-def test_both_doors_reflect_alike(doors: tuple[grpc.Channel, grpc.Channel], version: str) -> None:
+def test_both_doors_reflect_alike(doors: Doors, version: str) -> None:
     method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
     # list_services, and file_containing_symbol of a message, of an error detail and of nothing.
     symbols = [b"promosvc.v1.RecommendRequest", b"google.rpc.ErrorInfo", b"no.such.Thing"]

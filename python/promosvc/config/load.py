@@ -205,12 +205,7 @@ def _model(table: Table) -> Config:
         server=ServerConfig(**table["server"]),
         clock=ClockConfig(**table["clock"]),
         snapshots=SnapshotsConfig(**table["snapshots"]),
-        events=EventsConfig(
-            **{
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in table["events"].items()
-            }
-        ),
+        events=EventsConfig(**_tuples(table["events"])),
         decisions=DecisionsConfig(**table["decisions"]),
         attribution=AttributionConfig(**table["attribution"]),
         refresher=RefresherConfig(**table["refresher"]),
@@ -255,6 +250,11 @@ def _bounded(value: Any, bound: str, path: str) -> None:
     low, high = BOUNDS.get(bound, (None, None))
     if low is not None and high is not None and not low <= value <= high:
         raise ConfigError(f"{path} is {value}; it must be {low:,} to {high:,}", field=path)
+
+
+def _tuples(section: Table) -> Table:
+    """The section with its lists made unchangeable, as the model has them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
 
 
 def _check_events(events: Table) -> None:
