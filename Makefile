@@ -11,7 +11,7 @@ DEMO_DATA ?= demo-data
 RUST_CRATES := --workspace --exclude promosvc-py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench lint proto proto-check proto-baseline wheel dev rust-test python-test clean
+.PHONY: help demo serve test fuzz bench lint proto proto-check proto-baseline wheel dev rust-test python-test clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -64,6 +64,13 @@ lint: dev ## Formatters, linters, types; warnings are errors
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against proto/baseline.binpb
 
+# Long runs of what `make test` samples. FUZZ_SEEDS and FUZZ_INTERLEAVINGS set how long.
+FUZZ_SEEDS ?= 20000
+FUZZ_INTERLEAVINGS ?= 200
+fuzz: dev ## Simulated disks, interleavings and models, for long
+	PROMOSVC_FUZZ_SEEDS=$(FUZZ_SEEDS) PROPTEST_CASES=$(FUZZ_SEEDS) cargo test --locked --release
+	PROMOSVC_INTERLEAVINGS=$(FUZZ_INTERLEAVINGS) HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/property
+
 # -- wire -------------------------------------------------------------------------------------
 
 PROTO_FILES = $(wildcard proto/promosvc/v1/*.proto)
@@ -86,8 +93,8 @@ proto-baseline: dev ## Move the baseline of the breaking check; only at a releas
 
 bench: dev ## Install the peers, build the bare tonic peer, run every bench
 	$(PIP) install "$$(ls target/wheels/*.whl)[demo,dev,bench]"
-	cargo build --locked --release --package loadgen --package bare_tonic
-	for subject in import_events serving similarity accuracy; do $(BIN)/python -m bench.$$subject --json || exit 1; done
+	cargo build --locked --release --package loadgen --package bare_tonic --package disk_faults
+	for subject in import_events serving faults similarity accuracy; do $(BIN)/python -m bench.$$subject --json || exit 1; done
 
 clean: ## Remove what was built, and the demo's data
 	rm -rf $(VENV) target $(DEMO_DATA)
