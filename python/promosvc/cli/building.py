@@ -10,6 +10,7 @@ from promosvc import config
 from promosvc.cli.failing import failing_by_name
 from promosvc.cli.options import config_option, data_option, json_option
 from promosvc.cli.progress import progress
+from promosvc.cli.running import durable_position
 from promosvc.config.load import parse_time
 from promosvc.errors import ConfigError
 
@@ -52,9 +53,9 @@ def build(
 ) -> None:
     """Learn from the event database: features, recommenders, blend weights; publish a snapshot.
 
-    The weights of the sources are learned on the newest weeks by the engine that serves; then
-    everything is fitted again on all data. The snapshot is written aside, verified and renamed; a build
-    that fails leaves no trace.
+    The weights of the sources are learned on the newest weeks by the engine that serves; then everything is fitted
+    again on all data, recorded events included. The snapshot is written aside, verified and renamed; a build that fails
+    leaves no trace.
     """
     from promosvc import pipeline
 
@@ -63,6 +64,8 @@ def build(
         report = pipeline.build(
             loaded.data.database,
             loaded.data.snapshots,
+            log_directory=loaded.data.event_log,
+            until_position=durable_position(loaded),
             until=until,
             seed=seed,
             publish=not no_publish,

@@ -18,7 +18,7 @@ VERBS = {
     "build": ("building", "build", "Learn from the event database and publish a snapshot."),
     "refresh": ("refreshing", "refresh", "Bring recorded events into a fresh snapshot."),
     "evaluate": ("evaluating", "evaluate", "Measure the served engine on the newest part of the data."),
-    "snapshot": ("snapshots", "snapshot", "List, verify, publish or roll back snapshots."),
+    "snapshot": ("snapshots", "snapshot", "List, verify, publish, roll back or remove snapshots."),
     "serve": ("serving", "serve", "Answer over gRPC from the published snapshot."),
     "record": ("recording", "record", "Tell a running server what a user did."),
     "upsert": ("recording", "upsert", "Tell a running server about an item: price, stock, availability."),

@@ -1,4 +1,4 @@
-"""`promosvc snapshot list|verify|publish|rollback`."""
+"""`promosvc snapshot list|verify|publish|rollback|prune`."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from promosvc.errors import FailedPreconditionError
 
 @click.group()
 def snapshot() -> None:
-    """List, verify, publish or roll back snapshots.
+    """List, verify, publish, roll back or remove snapshots.
 
     A server that is running takes a published snapshot within a second, without dropping a call.
     """
@@ -90,3 +90,22 @@ def rollback(data: Path | None, config_file: Path | None) -> None:
     from promosvc import pipeline
 
     click.echo(f"published {pipeline.rollback_snapshot(_root(data, config_file))}")
+
+
+@snapshot.command()
+@data_option
+@config_option
+@click.option(
+    "--keep", type=int, help="How many published snapshots to leave.  [default: 5, or snapshots.keep]"
+)
+@failing_by_name
+def prune(data: Path | None, config_file: Path | None, keep: int | None) -> None:
+    """Remove published snapshots but the newest few.
+
+    The published one stays, and so does what was never published. A refresh does this by itself.
+    """
+    from promosvc import pipeline
+
+    loaded = config.load(config_file, {"data.directory": data, "snapshots.keep": keep})
+    gone = pipeline.prune_snapshots(loaded.data.snapshots, loaded.snapshots.keep)
+    click.echo("\n".join(f"removed {snapshot_id}" for snapshot_id in gone) or "nothing to remove")
