@@ -6,8 +6,49 @@ from typing import Any
 import pyarrow as pa
 from shop_fixture import day
 
-from promosvc.events import ITEM_FACTS, RECORDED_EVENTS
 from promosvc.pipeline.past import to_us
+
+RECORDED_EVENTS = pa.schema(
+    [
+        pa.field("position", pa.uint64(), nullable=False),
+        pa.field("recorded_at_us", pa.int64(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("event_name", pa.string(), nullable=False),
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("item_id", pa.string()),
+        pa.field("event_at_us", pa.int64(), nullable=False),
+        pa.field("order_id", pa.string()),
+        pa.field("quantity", pa.float64()),
+        pa.field("amount_minor", pa.int64()),
+        pa.field("discount_minor", pa.int64()),
+        pa.field("coupon_discount_minor", pa.int64()),
+        pa.field("currency", pa.string()),
+        pa.field("rating", pa.float64()),
+        pa.field("search_term", pa.string()),
+        pa.field("promotion_id", pa.string()),
+        pa.field("exposed_by", pa.string()),
+        pa.field("attributes", pa.string()),
+    ]
+)
+"""Recorded events as `_core.read_event_log` gives them."""
+
+ITEM_FACTS = pa.schema(
+    [
+        pa.field("position", pa.uint64(), nullable=False),
+        pa.field("recorded_at_us", pa.int64(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("brand", pa.string()),
+        pa.field("unit_price_minor", pa.int64()),
+        pa.field("currency", pa.string()),
+        pa.field("stock", pa.int64()),
+        pa.field("is_available", pa.bool_()),
+    ]
+)
+"""Facts of items as `_core.read_event_log` gives them."""
 
 
 def recorded(position: int, name: str, user: str, item: str | None, at: float | datetime, **more: Any) -> Any:

@@ -22,21 +22,13 @@ from promosvc.events.database import open_database
 from promosvc.events.frame import import_frame
 from promosvc.events.importer import Progress, Stage, import_files, read_report, read_reports
 from promosvc.events.mapping import Mapping
-from promosvc.events.recorded import (
-    EVENT_LOG,
-    ITEM_FACTS,
-    RECORDED_EVENTS,
-    MergeCounts,
-    merge_recorded,
-    merged_position,
-)
+from promosvc.events.recorded import EVENT_LOG, MergeCounts, merge_recorded, merged_position
 from promosvc.events.refreshes import DatabaseState, database_state, last_refresh, remember_refresh
 from promosvc.events.report import Counts, FileCounts, ImportReport
+from promosvc.events.sending import Recorder, Verdict
 
 __all__ = [
     "EVENT_LOG",
-    "ITEM_FACTS",
-    "RECORDED_EVENTS",
     "Counts",
     "DatabaseState",
     "FileCounts",
@@ -44,7 +36,9 @@ __all__ = [
     "Mapping",
     "MergeCounts",
     "Progress",
+    "Recorder",
     "Stage",
+    "Verdict",
     "database_state",
     "import_completejourney",
     "import_files",

@@ -11,6 +11,7 @@ from promosvc.errors import ImportRefusedError
 from promosvc.events.importer import Progress, import_files
 from promosvc.events.mapping import Mapping
 from promosvc.events.report import ImportReport
+from promosvc.events.sending import Recorder
 
 _EVENTS: Final = ("transactions.parquet", "coupon_redemptions.parquet")
 _ITEMS: Final = ("products.parquet",)
@@ -23,6 +24,7 @@ def import_completejourney(
     progress: Progress | None = None,
     *,
     now: datetime.datetime | None = None,
+    send: Recorder | None = None,
 ) -> ImportReport:
     """Import transactions, coupon redemptions, products and demographics of Complete Journey.
 
@@ -44,6 +46,7 @@ def import_completejourney(
         [files[name] for name in _USERS],
         progress=progress,
         now=now,
+        send=send,
     )
 
 

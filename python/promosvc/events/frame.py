@@ -11,6 +11,7 @@ from promosvc.events.importer import Progress, run
 from promosvc.events.mapping import Mapping
 from promosvc.events.plan import FAMILIES, Source
 from promosvc.events.report import ImportReport
+from promosvc.events.sending import Recorder
 from promosvc.events.toml import refuse
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def import_frame(
     label: str = "frame",
     progress: Progress | None = None,
     now: datetime.datetime | None = None,
+    send: Recorder | None = None,
 ) -> ImportReport:
     """Import one frame of events, items or users (`family`).
 
@@ -47,4 +49,4 @@ def import_frame(
         )
     table = frames.to_arrow(frame)
     whole = Source(label, reader=table, digest=frames.digest(table))
-    return run(database, mapping, {family: [whole]}, {}, progress, now)
+    return run(database, mapping, {family: [whole]}, {}, progress, now, send)

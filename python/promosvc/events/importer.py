@@ -4,6 +4,9 @@ Stages: *read* (files become raw tables), *check* (every column that the mapping
 import is refused before its first row), *clean* (raw tables become staged rows, each with a code),
 *deduplicate*, *sessions* (with the bot rule), *write*. Raw and staged rows are temporary tables; all
 that is kept is written in one transaction, so that a process that dies leaves the database as it was.
+
+While a server runs, accepted rows are sent to it instead (`sending`) and come back by the event log. What was sent
+stays sent when the import fails later; the same import again finds duplicates.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import duckdb
 
 from promosvc.columns import REASONS
 from promosvc.errors import ImportRefusedError, InternalError, MappingError
-from promosvc.events import catalogue, cleaning, duplicates, raw, sessions, writing
+from promosvc.events import catalogue, cleaning, duplicates, raw, sending, sessions, writing
 from promosvc.events.database import create_tables, open_database
 from promosvc.events.layers import Statement
 from promosvc.events.lookups import make_unique
@@ -32,6 +35,7 @@ from promosvc.events.quoting import literal
 from promosvc.events.raw import RawTable
 from promosvc.events.report import ImportReport
 from promosvc.events.resolve import Columns
+from promosvc.events.sending import Recorder
 
 STAGES: Final = ("read", "clean", "deduplicate", "sessions", "write")
 """Names of the stages that `progress` hears of, in order."""
@@ -59,11 +63,14 @@ def import_files(
     progress: Progress | None = None,
     *,
     now: datetime.datetime | None = None,
+    send: Recorder | None = None,
 ) -> ImportReport:
     """Import files of one source into the event database (created if it is not there).
 
     `tables` names the files of `[tables.NAME]`; one that is not named is looked for beside the event
     files. `now` is the latest time that an event can have had, UTC (default: the machine's clock).
+    With `send`, accepted events go there instead of the table `events`, and what is new about items too; the
+    report counts what was said of them.
     Raises `MappingError`, `ImportRefusedError`, `DatabaseBusyError`, `DatabaseError`; after any of them
     the database is as it was.
     """
@@ -71,7 +78,7 @@ def import_files(
         family: [Source(Path(path).name, Path(path)) for path in paths]
         for family, paths in (("events", events), ("items", items), ("users", users))
     }
-    return run(database, mapping, sources, tables or {}, progress, now)
+    return run(database, mapping, sources, tables or {}, progress, now, send)
 
 
 def run(
@@ -81,6 +88,7 @@ def run(
     tables: dict[str, Path],
     progress: Progress | None = None,
     now: datetime.datetime | None = None,
+    send: Recorder | None = None,
 ) -> ImportReport:
     """Import sources by family; what files and frames share."""
     started = time.monotonic()
@@ -94,7 +102,7 @@ def run(
             if before is not None:
                 return replace(before, was_imported_before=True)
             with _named_failures():
-                return _import(connection, plan, progress or _ignore, _utc(now), scratch, started)
+                return _import(connection, plan, progress or _ignore, _utc(now), scratch, started, send)
     except BaseException:
         if is_new:
             database.unlink(missing_ok=True)
@@ -153,6 +161,7 @@ def _import(
     now: datetime.datetime,
     scratch: Path,
     started: float,
+    send: Recorder | None,
 ) -> ImportReport:
     mapping = plan.mapping
     started_at = datetime.datetime.now(datetime.UTC)
@@ -169,20 +178,35 @@ def _import(
     withdrawn = sessions.refuse_bots(connection, import_id, mapping.events_per_hour_max)
     sessions.cut_sessions(connection, mapping.session_minutes)
     tell(Stage("write", 0, total))
-    given = {"source": literal(mapping.source), "import_id": str(import_id)}
-    writing.write_events(connection, {**given, "exposed_by": "null", "log_position": "null"})
-    catalogue.merge_items(connection, mapping)
-    if plan.has_events:
-        source = literal(mapping.source)
-        catalogue.merge_seen_items(connection, source, mapping.item_kind, _seen_columns(plan))
+    cut = 0
+    if send is None:
+        given = {"source": literal(mapping.source), "import_id": str(import_id)}
+        writing.write_events(connection, {**given, "exposed_by": "null", "log_position": "null"})
+        _merge_items(connection, plan, seen=plan.has_events)
+    else:
+        # Items first: after a crash in between, the events are duplicates and speak of items no more.
+        sending.remember_items(connection)
+        _merge_items(connection, plan, seen=bool(_seen_columns(plan)))
+        cut = sending.send_items(connection, send, plan.fingerprint)
+        cut += sending.send_events(
+            connection, send, mapping.source, lambda done: tell(Stage("write", done, total))
+        )
     catalogue.merge_users(connection, mapping)
     details = {job.number: statement.details for job, statement in statements}
-    writing.write_quarantine(connection, plan, details, import_id)
+    writing.write_quarantine(connection, plan, details, import_id, has_verdicts=send is not None)
     report = writing.make_report(connection, plan, import_id, withdrawn, started_at, started)
+    report = replace(report, cut_texts=cut)
     writing.write_report(connection, plan, report, started_at)
     connection.execute("commit")
     tell(Stage("write", total, total))
     return report
+
+
+def _merge_items(connection: duckdb.DuckDBPyConnection, plan: Plan, *, seen: bool) -> None:
+    catalogue.merge_items(connection, plan.mapping)
+    if seen:
+        source = literal(plan.mapping.source)
+        catalogue.merge_seen_items(connection, source, plan.mapping.item_kind, _seen_columns(plan))
 
 
 def _seen_columns(plan: Plan) -> set[str]:

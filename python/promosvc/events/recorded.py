@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
-import pyarrow as pa
 
 from promosvc.columns import (
     EVENT_COLUMNS,
@@ -35,50 +34,11 @@ from promosvc.events.database import create_tables
 from promosvc.events.layers import DUPLICATE
 from promosvc.events.quoting import literal
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 EVENT_LOG: Final = "events"
 """Name of the event log in `log_positions`."""
-
-RECORDED_EVENTS: Final = pa.schema(
-    [
-        pa.field("position", pa.uint64(), nullable=False),
-        pa.field("recorded_at_us", pa.int64(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("event_id", pa.string(), nullable=False),
-        pa.field("event_name", pa.string(), nullable=False),
-        pa.field("user_id", pa.string(), nullable=False),
-        pa.field("item_id", pa.string()),
-        pa.field("event_at_us", pa.int64(), nullable=False),
-        pa.field("order_id", pa.string()),
-        pa.field("quantity", pa.float64()),
-        pa.field("amount_minor", pa.int64()),
-        pa.field("discount_minor", pa.int64()),
-        pa.field("coupon_discount_minor", pa.int64()),
-        pa.field("currency", pa.string()),
-        pa.field("rating", pa.float64()),
-        pa.field("search_term", pa.string()),
-        pa.field("promotion_id", pa.string()),
-        pa.field("exposed_by", pa.string()),
-        pa.field("attributes", pa.string()),
-    ]
-)
-"""Recorded events as `_core.read_event_log` gives them; `exposed_by` and `attributes` are JSON objects."""
-
-ITEM_FACTS: Final = pa.schema(
-    [
-        pa.field("position", pa.uint64(), nullable=False),
-        pa.field("recorded_at_us", pa.int64(), nullable=False),
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("kind", pa.string()),
-        pa.field("title", pa.string()),
-        pa.field("category", pa.string()),
-        pa.field("brand", pa.string()),
-        pa.field("unit_price_minor", pa.int64()),
-        pa.field("currency", pa.string()),
-        pa.field("stock", pa.int64()),
-        pa.field("is_available", pa.bool_()),
-    ]
-)
-"""Facts of items as `_core.read_event_log` gives them; null is not told, an empty text is none."""
 
 _KIND: Final = "product"
 # The fields of a fact that stand for themselves, and those of which an empty text means none.
@@ -126,8 +86,8 @@ def merge_recorded(
 
     Args:
         connection: to an event database, as a writer, outside of a transaction.
-        events: of `RECORDED_EVENTS`, all of that stretch.
-        items: of `ITEM_FACTS`, all of that stretch.
+        events: all of that stretch, with the columns that `_core.read_event_log` gives.
+        items: all facts of that stretch, likewise.
         first_position: where the stretch begins; what is merged already is passed over.
         next_position: where it ends.
         session_minutes: a longer pause begins a new session.
@@ -173,8 +133,8 @@ def _stage(connection: duckdb.DuckDBPyConnection, events: pa.Table, items: pa.Ta
     """Make `staged` and `facts` of what is not merged yet."""
     # Tables can only be registered or let go while no result is open; fetching closes it.
     connection.execute("select 1").fetchall()
-    connection.register("recorded_events", events.cast(RECORDED_EVENTS))
-    connection.register("recorded_items", items.cast(ITEM_FACTS))
+    connection.register("recorded_events", events)
+    connection.register("recorded_items", items)
     try:
         # Ids are the recorder's own here, so that equal contents are never numbered.
         connection.execute(

@@ -81,6 +81,8 @@ class ImportReport:
     withdrawn: int
     conflicting_ids: int
     samples: tuple[dict[str, str], ...]
+    cut_texts: int = 0
+    """Texts that were longer than a running server takes, and were cut to that."""
 
     @property
     def rows_per_second(self) -> float:
@@ -135,6 +137,10 @@ class ImportReport:
             lines.append(
                 f"  warning: {self.conflicting_ids:,} duplicates have the id of an event that says otherwise;"
                 " if event_id does not name one line, use another column or leave it out"
+            )
+        if self.cut_texts:
+            lines.append(
+                f"  warning: {self.cut_texts:,} texts were longer than the server takes, and were cut"
             )
         for sample in self.samples:
             lines.append(

@@ -52,9 +52,17 @@ def write_events(connection: duckdb.DuckDBPyConnection, given: Mapping[str, str]
 
 
 def write_quarantine(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, details: dict[int, str], import_id: int
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    details: dict[int, str],
+    import_id: int,
+    *,
+    has_verdicts: bool = False,
 ) -> None:
-    """Write each refused row with its reason, field, text and raw record."""
+    """Write each refused row with its reason, field, text and raw record.
+
+    With `has_verdicts` there is a table `verdicts` of what a running server refused.
+    """
     reasons = (
         "case s.code " + " ".join(f"when {code} then '{name}'" for code, name in _NAMES.items()) + " end"
     )
@@ -64,11 +72,17 @@ def write_quarantine(
         label = literal(job.source.label)
         is_bot = f"s.code = {REASONS['BOT']}"
         user = "s.user_id" if job.table != "staged_items" else "null"
+        # What a running server refused, no rule of the mapping did.
+        said = (
+            "(select any_value(v.field) from verdicts v where v.row_id = s.rowid)"
+            if has_verdicts and job.table == "staged"
+            else "null"
+        )
         connection.execute(
             f"""
             insert into quarantine
             select {import_id}, {label}, s.row_number, {reasons},
-                case when {is_bot} then 'user_id' else d.field end,
+                case when {is_bot} then 'user_id' else coalesce(d.field, {said}) end,
                 left(case when {is_bot} then {user} else d.value end, {_VALUE_CHARACTERS_MAX}), d.record
             from {job.table} s
             join ({details[job.number]}) d
