@@ -6,13 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use promosvc_server::storage::{DiskFiles, KIND_EVENTS, LogReader, Record};
 use promosvc_server::{CallResult, Door, Server};
 use prost::Message;
+use serde_json::json;
 use support::disk::{Mood, MoodyFiles};
 use support::recording::{
-    call, checkpointed, log_status, ok, record, recorded, recording_config, request, status, time,
-    upsert, upsert_items, view, views,
+    call, checkpointed, log_status, ok, reason, record, recorded, recording_config, request,
+    status, time, upsert, upsert_items, view, views,
 };
+use support::wire::promosvc::log::v1::event_log_entry::Entry;
+use support::wire::promosvc::log::v1::{EventLogRecord, Exposure, ItemFact, RecordedEvent};
 use support::wire::promosvc::v1 as wire;
 use support::{
     Client, GET_STATUS, RECOMMEND, RECORD_EVENTS, UPSERT_ITEMS, WATERMARK_US, parsed, published,
@@ -26,21 +30,6 @@ const REJECTED: i32 = 3;
 
 fn door(root: &TempDir) -> Door {
     Door::new(parsed(&recording_config(root.path()))).expect("a door")
-}
-
-fn reason(result: &CallResult) -> String {
-    let (_, details) = result
-        .trailing_metadata
-        .iter()
-        .find(|(key, _)| key == "grpc-status-details-bin")
-        .expect("details");
-    let text = String::from_utf8_lossy(details).into_owned();
-    let is_reason =
-        |word: &&str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-    let found = text
-        .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
-        .find(is_reason);
-    found.unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -103,6 +92,169 @@ fn an_event_counts_once_for_a_source_and_a_name() {
     );
     // The configured source by its name.
     assert_eq!(of_source("live"), DUPLICATE);
+}
+
+/// All entries of the log, as they stand there.
+fn logged(root: &Path) -> Vec<Entry> {
+    let files = Arc::new(DiskFiles::open(root.join("events")).expect("a directory"));
+    let reader = LogReader::open(files).expect("a log");
+    let first = reader.first_position().expect("reads").expect("a segment");
+    let entries = |record: Record| {
+        assert_eq!((record.kind, record.version), (KIND_EVENTS, 1));
+        let payload = EventLogRecord::decode(record.payload.as_slice()).expect("decodes");
+        assert_eq!(payload.entries.len(), record.entries as usize);
+        payload.entries
+    };
+    let records = reader.records(first, None).expect("records");
+    records
+        .flat_map(|record| entries(record.expect("a record")))
+        .map(|entry| entry.entry.expect("an entry"))
+        .collect()
+}
+
+#[test]
+fn everything_that_was_said_stands_in_the_log() {
+    let root = published();
+    let mut config = recording_config(root.path());
+    config["attribution"] = json!({"keys_file": root.path().join("attribution.keys")});
+    let door = Door::new(parsed(&config)).expect("a door");
+    let for_user = wire::RecommendRequest {
+        user: Some(wire::UserContext {
+            user_id: "user-0".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let answer: wire::RecommendResponse = ok(&call(&door, RECOMMEND, &for_user));
+    let shown = &answer.items[1];
+    let whole = wire::Event {
+        event_id: "1".to_owned(),
+        event_name: "purchase".to_owned(),
+        user_id: " user-0".to_owned(),
+        item_id: shown.item_id.clone(),
+        event_at: time(WATERMARK_US - 1),
+        order_id: "order".to_owned(),
+        quantity: Some(0.5),
+        amount_minor: Some(0),
+        discount_minor: Some(1),
+        coupon_discount_minor: Some(2),
+        currency: "eur".to_owned(),
+        rating: Some(-4.5),
+        search_term: "term ".to_owned(),
+        promotion_id: "promotion".to_owned(),
+        attribution_token: shown.attribution_token.clone(),
+        attributes: [(" key".to_owned(), "value ".to_owned())].into(),
+    };
+    // The token of one user and item says nothing about another.
+    let foreign = wire::Event {
+        event_id: "2".to_owned(),
+        user_id: "user-1".to_owned(),
+        ..whole.clone()
+    };
+    let events = request(vec![whole, foreign]);
+    let response: wire::RecordEventsResponse = ok(&call(&door, RECORD_EVENTS, &events));
+    let attributed: Vec<bool> = response
+        .results
+        .iter()
+        .map(|result| result.is_attributed)
+        .collect();
+    assert_eq!(attributed, [true, false]);
+    ok::<wire::UpsertItemsResponse>(&upsert_items(&door, &upsert("r-1", "far", 3)));
+
+    let entries = logged(root.path());
+    let hash = answer
+        .snapshot_id
+        .rsplit_once('-')
+        .expect("a hash")
+        .1
+        .to_owned();
+    let event = RecordedEvent {
+        event_id: "1".to_owned(),
+        event_name: "purchase".to_owned(),
+        user_id: "user-0".to_owned(),
+        item_id: shown.item_id.clone(),
+        event_at_us: WATERMARK_US - 1,
+        order_id: "order".to_owned(),
+        quantity: Some(0.5),
+        amount_minor: Some(0),
+        discount_minor: Some(1),
+        coupon_discount_minor: Some(2),
+        currency: "EUR".to_owned(),
+        rating: Some(-4.5),
+        search_term: "term".to_owned(),
+        promotion_id: "promotion".to_owned(),
+        exposed_by: Some(Exposure {
+            snapshot_hash: hash,
+            decided_at_us: WATERMARK_US,
+            arm: "default".to_owned(),
+            rank: 2,
+            propensity: 1.0,
+        }),
+        attributes: [(" key".to_owned(), "value ".to_owned())].into(),
+        source: "live".to_owned(),
+    };
+    assert_eq!(entries[0], Entry::Event(event.clone()));
+    let foreign = RecordedEvent {
+        event_id: "2".to_owned(),
+        user_id: "user-1".to_owned(),
+        exposed_by: None,
+        ..event
+    };
+    assert_eq!(entries[1], Entry::Event(foreign));
+    let fact = ItemFact {
+        item_id: "far".to_owned(),
+        stock: Some(3),
+        ..Default::default()
+    };
+    assert_eq!(entries[2], Entry::Item(fact));
+    let Entry::Request(request) = &entries[3] else {
+        panic!("the answer stands behind its effects");
+    };
+    assert_eq!(
+        (request.request_id.as_str(), request.body_hash.len()),
+        ("r-1", 16)
+    );
+    let answer = upsert_items(&door, &upsert("r-1", "far", 3));
+    assert_eq!(request.answer, answer.response);
+    assert_eq!(entries.len(), 4);
+}
+
+#[test]
+fn an_acknowledged_event_is_in_the_next_answer() {
+    let root = published();
+    let door = door(&root);
+    let ask = |user_id: &str| {
+        let request = wire::RecommendRequest {
+            user: Some(wire::UserContext {
+                user_id: user_id.to_owned(),
+                ..Default::default()
+            }),
+            page_size: 100,
+            ..Default::default()
+        };
+        let response: wire::RecommendResponse = ok(&call(&door, RECOMMEND, &request));
+        response
+    };
+    let before = ask("new-user");
+    assert_eq!(before.degraded_reason(), wire::DegradedReason::UnknownUser);
+    let bought = before.items[0].item_id.clone();
+    let purchase = wire::Event {
+        event_name: "purchase".to_owned(),
+        ..view("1", "new-user", &bought)
+    };
+    assert_eq!(record(&door, vec![purchase]), [ACCEPTED]);
+    let after = ask("new-user");
+    assert_ne!(after.degraded_reason(), wire::DegradedReason::UnknownUser);
+    assert!(after.items.iter().all(|item| item.item_id != bought));
+    // Nobody gets what is sold out.
+    let sold_out = after.items[0].item_id.clone();
+    ok::<wire::UpsertItemsResponse>(&upsert_items(&door, &upsert("r-1", &sold_out, 0)));
+    assert!(
+        ask("new-user")
+            .items
+            .iter()
+            .all(|item| item.item_id != sold_out)
+    );
 }
 
 #[test]

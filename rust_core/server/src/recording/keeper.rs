@@ -154,14 +154,14 @@ impl Keeper {
 
     /// The first position that the retention still covers, as far as segments tell: all before it is older.
     fn retained_from(&self) -> Result<u64> {
-        let oldest_kept = self.clock.now().before(self.retention);
+        let kept_after = self.clock.now().before(self.retention);
         let reader = LogReader::open(Arc::clone(&self.files))?;
         let mut retained_from = 0;
         for first in reader.segments()? {
             let Some(record) = reader.records(first, None)?.next().transpose()? else {
                 break;
             };
-            if record.at >= oldest_kept {
+            if record.at > kept_after {
                 break;
             }
             retained_from = first;

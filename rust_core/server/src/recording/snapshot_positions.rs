@@ -35,9 +35,13 @@ pub(super) fn read(snapshots: &Path) -> Result<Option<SnapshotPositions>> {
     let mut positions: Option<SnapshotPositions> = None;
     for entry in entries {
         let entry = entry.map_err(|error| Error::io(snapshots.display(), &error))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            // Being written, or left behind by a writer that died.
+            continue;
+        }
         let manifest = match fs::read(entry.path().join("manifest.json")) {
             Ok(bytes) => serde_json::from_slice(&bytes),
-            // No snapshot: `CURRENT`, or one that is being written or deleted.
+            // No snapshot: `CURRENT`, or one that is being deleted.
             Err(error) if is_absent(&error) => continue,
             Err(error) => return Err(Error::io(entry.path().display(), &error)),
         };
@@ -84,7 +88,12 @@ mod tests {
             let manifest = format!("{{\"events_position\": {position}, \"format_version\": 2}}");
             fs::write(root.path().join(id).join("manifest.json"), manifest).expect("writes");
         }
-        fs::create_dir(root.path().join("being-written")).expect("a directory");
+        for (aside, text) in [("being-deleted", None), (".building-1", Some("{}"))] {
+            fs::create_dir(root.path().join(aside)).expect("a directory");
+            if let Some(text) = text {
+                fs::write(root.path().join(aside).join("manifest.json"), text).expect("writes");
+            }
+        }
         let both = SnapshotPositions {
             oldest: 3,
             newest: 7,

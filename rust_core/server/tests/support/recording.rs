@@ -7,6 +7,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::wire::promosvc::v1 as wire;
+use super::wire::rpc;
 use super::{GET_STATUS, RECORD_EVENTS, UPSERT_ITEMS, WATERMARK_US, config};
 
 /// A configuration that records to `events/` below the snapshots' directory; checkpoints only at a stop.
@@ -72,6 +73,16 @@ pub fn call(door: &Door, method: &str, request: &impl Message) -> CallResult {
 pub fn ok<Response: Message + Default>(result: &CallResult) -> Response {
     assert_eq!((result.code, result.message.as_str()), (0, ""));
     Response::decode(result.response.as_slice()).expect("decodes")
+}
+
+/// Why a call was refused.
+pub fn reason(result: &CallResult) -> String {
+    let details = result.trailing_metadata.iter();
+    let mut details = details.filter(|(key, _)| key == "grpc-status-details-bin");
+    let (_, details) = details.next().expect("details");
+    let status = rpc::Status::decode(details.as_slice()).expect("a status");
+    let info = rpc::ErrorInfo::decode(status.details[0].value.as_slice());
+    info.expect("the first detail is an ErrorInfo").reason
 }
 
 /// Records; the verdicts' numbers (1 accepted, 2 duplicate, 3 rejected).
