@@ -118,6 +118,15 @@ impl<'a> NewFields<'a> {
         }
     }
 
+    /// Whether there is any. A fact may also just name an item.
+    pub(super) fn has_any(self) -> bool {
+        let Self { fact, since } = self;
+        fact.field_positions()
+            .into_iter()
+            .flatten()
+            .any(|position| position >= since)
+    }
+
     fn of<T>(self, told: &'a Option<Told<T>>) -> Option<&'a T> {
         let told = told.as_ref()?;
         (told.position >= self.since).then_some(&told.value)

@@ -40,7 +40,7 @@ impl Catalogue {
     }
 
     /// The state after some items' facts became these. Facts of which nothing is newer than the snapshot are passed
-    /// over.
+    /// over, and those that say nothing of an item that the snapshot has.
     pub fn with(&self, facts: impl IntoIterator<Item = Arc<LiveFact>>) -> Self {
         let mut next = self.clone();
         let since = self.snapshot.manifest.events_position;
@@ -56,11 +56,14 @@ impl Catalogue {
                 continue;
             };
             let is_extra = item.at() >= self.known.len();
+            let now = NewFields::new(&fact, &self.snapshot);
+            if !is_extra && !now.has_any() {
+                continue;
+            }
             let table = if is_extra { &next.all } else { &next.known };
             let before = table
                 .fact(item)
                 .map(|fact| NewFields::new(fact, &self.snapshot));
-            let now = NewFields::new(&fact, &self.snapshot);
             next.hash.replace(&fact.item_id, before, now);
             if is_extra {
                 let categories = &next.all.groups.categories;

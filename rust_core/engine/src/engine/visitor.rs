@@ -78,14 +78,9 @@ pub(super) fn meet<'a>(
     let history = if joined.is_empty() {
         merged
     } else {
-        // Entries that are in the cart do not count; so there may be as many more.
-        let decayed_max = history_max + cart.len();
-        joined.join(
-            merged,
-            weights,
-            item_knn.history_half_life_days,
-            decayed_max,
-        )
+        // As many as can be used: an entry that is passed over for the cart has its place taken by the cart.
+        let half_life_days = item_knn.history_half_life_days;
+        joined.join(merged, weights, half_life_days, history_max)
     };
 
     // The cart comes first; then `blocked` holds the cart and nothing else.

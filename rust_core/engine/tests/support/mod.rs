@@ -5,6 +5,8 @@
 #![allow(dead_code, unreachable_pub)] // one module shared by several test crates, each of which uses its part
 
 pub mod arrow;
+pub mod asks;
+pub mod log;
 pub mod random;
 pub mod shop;
 pub mod twin;

@@ -1,7 +1,8 @@
 //! The slow, obvious twin of a decision: `docs/snapshot-format.md`, "How a score is made", word by word.
 //!
-//! It works on the rows that a snapshot was written from, with maps and full sorts, and shares no code with
-//! the engine but the words of a request and an answer.
+//! It works on the rows that a snapshot was written from and the entries of a log, with maps and full sorts, and
+//! shares no code with the engine but the words of a request and an answer. Live state is as if a snapshot had been
+//! written with it (`World`), but for similar users, who are as the snapshot has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ use promosvc_engine::engine::EvaluationOptions;
 use promosvc_engine::types::{ItemIdx, TimeUs};
 use serde_json::Value;
 
-use super::{DAY_US, SnapshotRows};
+use super::log::{Entry, LogSettings};
+use super::{DAY_US, HistoryRow, ItemRow, SnapshotRows};
 
 /// What the twin answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,14 +44,164 @@ struct Taste {
 
 type Scores = BTreeMap<u32, f32>;
 
+/// A snapshot, and what it would be with everything that the log says behind it.
+#[derive(Clone, Debug)]
+pub struct World {
+    snapshot: SnapshotRows,
+    pub now: SnapshotRows,
+    /// Users of whom events are missing.
+    incomplete: BTreeSet<String>,
+}
+
+impl World {
+    /// A snapshot alone.
+    pub fn of_snapshot(rows: &SnapshotRows) -> Self {
+        Self::new(rows, &[], &LogSettings::default())
+    }
+
+    /// A snapshot and a log, whose first entry stands at position 0.
+    pub fn new(rows: &SnapshotRows, log: &[Entry], settings: &LogSettings) -> Self {
+        let mut world = Self {
+            snapshot: rows.clone(),
+            now: rows.clone(),
+            incomplete: BTreeSet::new(),
+        };
+        let first = log.len().min(rows.events_position as usize);
+        world.tell_facts(&log[first..]);
+        world.tell_events(log, settings);
+        world
+    }
+
+    fn tell_facts(&mut self, log: &[Entry]) {
+        let rows = &mut self.now;
+        let mut extras: BTreeMap<String, ItemRow> = BTreeMap::new();
+        for entry in log {
+            let Entry::Item(fact) = entry else {
+                continue;
+            };
+            let known = rows
+                .items
+                .iter_mut()
+                .find(|row| row.item_id == fact.item_id);
+            let row = match known {
+                Some(row) => row,
+                None => extras
+                    .entry(fact.item_id.clone())
+                    .or_insert_with(|| ItemRow {
+                        title: String::new(),
+                        unit_price: None,
+                        ..ItemRow::new(&fact.item_id)
+                    }),
+            };
+            let fact = fact.clone();
+            row.kind = fact.kind.unwrap_or_else(|| row.kind.clone());
+            row.title = fact.title.unwrap_or_else(|| row.title.clone());
+            row.category = fact.category.unwrap_or_else(|| row.category.clone());
+            row.unit_price = fact.unit_price.or_else(|| row.unit_price.clone());
+            row.stock = fact.stock.or(row.stock);
+            row.is_available = fact.is_available.unwrap_or(row.is_available);
+        }
+        for row in extras.into_values() {
+            for window in 0..3 {
+                let score = prior(&self.snapshot, window, &row.category);
+                if score > 0.0 {
+                    rows.popular[window].push((rows.items.len() as u32, score));
+                }
+            }
+            rows.item_neighbours.push(Vec::new());
+            rows.items.push(row);
+        }
+    }
+
+    fn tell_events(&mut self, log: &[Entry], settings: &LogSettings) {
+        let rows = &mut self.now;
+        let mut of_user: BTreeMap<&str, Vec<(u64, &str, &str, i64)>> = BTreeMap::new();
+        for (position, entry) in (0..).zip(log) {
+            if let Entry::Event(event) = entry
+                && settings.event_names.contains(&event.event_name)
+                && !event.item_id.is_empty()
+            {
+                let told = (
+                    position,
+                    event.event_name.as_str(),
+                    event.item_id.as_str(),
+                    event.event_at_us,
+                );
+                of_user.entry(&event.user_id).or_default().push(told);
+            }
+        }
+        for (user_id, mut events) in of_user {
+            let dropped = events.len().saturating_sub(settings.events_per_user_max);
+            let is_after = |position| position >= rows.events_position;
+            if events.drain(..dropped).any(|event| is_after(event.0)) {
+                self.incomplete.insert(user_id.to_owned());
+            }
+            events.retain(|event| is_after(event.0));
+            if events.is_empty() {
+                continue;
+            }
+            let user = rows.users.iter().position(|user| user == user_id);
+            let user = user.unwrap_or_else(|| {
+                rows.users.push(user_id.to_owned());
+                rows.history.push(Vec::new());
+                rows.user_neighbours.push(Vec::new());
+                rows.users.len() - 1
+            });
+            for (_, event_name, item_id, last_at_us) in events {
+                let Some(item) = rows.items.iter().position(|row| row.item_id == item_id) else {
+                    continue;
+                };
+                let names = &mut rows.history_events;
+                let name = names.iter().position(|name| name == event_name);
+                let name = name.unwrap_or_else(|| {
+                    names.push(event_name.to_owned());
+                    names.len() - 1
+                });
+                rows.history[user].push(HistoryRow {
+                    item: item as u32,
+                    event: name as u8,
+                    last_at_us,
+                    count: 1,
+                });
+            }
+        }
+    }
+}
+
+/// The mean popular score of a category's items, or of all when there are none.
+fn prior(snapshot: &SnapshotRows, window: usize, category: &str) -> f32 {
+    let of_category: Vec<usize> = (0..snapshot.items.len())
+        .filter(|&item| snapshot.items[item].category == category)
+        .collect();
+    let items = if of_category.is_empty() {
+        (0..snapshot.items.len()).collect()
+    } else {
+        of_category
+    };
+    if items.is_empty() {
+        return 0.0;
+    }
+    let score_of = |item: usize| {
+        let found = snapshot.popular[window]
+            .iter()
+            .find(|&&(found, _)| found as usize == item);
+        found.map_or(0.0, |&(_, score)| score)
+    };
+    let sum = items
+        .iter()
+        .fold(0.0_f32, |sum, &item| sum + score_of(item));
+    sum / items.len() as f32
+}
+
 /// Decides.
 pub fn recommend(
-    rows: &SnapshotRows,
+    world: &World,
     placement: &Placement,
     request: &RecommendRequest,
     now: TimeUs,
     options: &EvaluationOptions,
 ) -> TwinAnswer {
+    let rows = &world.now;
     let item_of = |id: &str| {
         rows.items
             .iter()
@@ -111,7 +263,7 @@ pub fn recommend(
 
     let weights = weights_of(rows, placement, options, hide_seen, is_personal);
     let is_evaluation = !options.sources.is_empty() || options.weights.is_some();
-    let all = source_scores(rows, user, &tastes, &merged, now);
+    let all = source_scores(world, user, &tastes, &merged, now);
     let mut candidates = BTreeSet::new();
     let mut maxima = [0.0_f32; 6];
     for source in 0..6 {
@@ -193,6 +345,9 @@ pub fn recommend(
         _ => Some(ShortfallReason::FewerEligible),
     };
     let degraded = match user {
+        _ if !is_off && world.incomplete.contains(request.user_id) => {
+            Some(DegradedReason::LiveStateFull)
+        }
         _ if is_personal || is_off => None,
         Some(_) => Some(DegradedReason::NoHistory),
         None => Some(DegradedReason::UnknownUser),
@@ -244,7 +399,7 @@ pub fn recommend(
             .map(|user| similar_users(rows, user))
             .unwrap_or_default()
         {
-            user_count += u32::from(newest_items(rows, neighbour.0).contains(&item));
+            user_count += u32::from(newest_items(&world.snapshot, neighbour.0).contains(&item));
         }
         reasons.push(Reason {
             contribution: part(1, raw(1, item)),
@@ -413,12 +568,13 @@ fn newest_items(rows: &SnapshotRows, user: u32) -> Vec<u32> {
 }
 
 fn source_scores(
-    rows: &SnapshotRows,
+    world: &World,
     user: Option<usize>,
     tastes: &[Taste],
     merged: &[Merged],
     now: TimeUs,
 ) -> [Scores; 6] {
+    let rows = &world.now;
     let [mut item_knn, mut user_knn, mut repeat] = [(); 3].map(|()| Scores::new());
     for taste in tastes {
         for &(neighbour, similarity) in &rows.item_neighbours[taste.item as usize] {
@@ -429,7 +585,7 @@ fn source_scores(
         .map(|user| similar_users(rows, user))
         .unwrap_or_default()
     {
-        for item in newest_items(rows, neighbour) {
+        for item in newest_items(&world.snapshot, neighbour) {
             *user_knn.entry(item).or_default() += similarity;
         }
     }

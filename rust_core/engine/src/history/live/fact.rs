@@ -216,7 +216,8 @@ impl LiveFact {
         ROW_BYTES + heap_bytes(size_of::<Self>()) + heap(&self.item_id) + of_texts + of_price
     }
 
-    fn field_positions(&self) -> [Option<u64>; 7] {
+    /// Where the log says each field: kind, title, category, brand, price, stock, availability.
+    pub fn field_positions(&self) -> [Option<u64>; 7] {
         [
             self.kind.as_ref().map(|told| told.position),
             self.title.as_ref().map(|told| told.position),
