@@ -129,3 +129,85 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Work;
+    use super::super::ticket::ticket;
+    use super::super::upsert_items::CheckedItems;
+    use super::*;
+
+    fn command(bytes: usize) -> Command {
+        Command {
+            work: Work::Items(CheckedItems {
+                request_id: String::new(),
+                body_hash: [0; 16],
+                facts: Vec::new(),
+                entries: vec![0; bytes],
+            }),
+            deadline: None,
+            reply: ticket().0,
+        }
+    }
+
+    fn groups(queue: &Queue) -> Vec<Vec<usize>> {
+        let mut groups = Vec::new();
+        while queue.len() > 0 {
+            let mut group = Vec::new();
+            assert!(queue.take_group(&mut group));
+            groups.push(group.iter().map(Command::bytes).collect());
+        }
+        groups
+    }
+
+    #[test]
+    fn a_group_is_all_that_waits_up_to_a_bound() {
+        let queue = Queue::new(10);
+        let large = GROUP_BYTES_MAX + 1;
+        for bytes in [1, GROUP_BYTES_MAX - 2, 1, 1, large, 2] {
+            queue.push(command(bytes)).expect("room");
+        }
+        // One that is larger than a group is one by itself.
+        assert_eq!(
+            groups(&queue),
+            [
+                vec![1, GROUP_BYTES_MAX - 2, 1],
+                vec![1],
+                vec![large],
+                vec![2]
+            ]
+        );
+    }
+
+    #[test]
+    fn both_bounds_shed() {
+        let queue = Queue::new(2);
+        queue.push(command(1)).expect("the first");
+        queue.push(command(1)).expect("the second");
+        let error = queue.push(command(1)).expect_err("one too many");
+        assert_eq!(
+            (error.reason, error.retry_after_ms),
+            ("RECORDING_OVERLOADED", Some(RETRY_AFTER_MS))
+        );
+        assert_eq!(groups(&queue), [[1, 1]]);
+
+        // The first may have any size, or it could never come in.
+        queue.push(command(BYTES_MAX + 1)).expect("an empty queue");
+        queue.push(command(1)).expect_err("too many bytes");
+        assert_eq!(groups(&queue).len(), 1);
+        queue.push(command(1)).expect("room again");
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_it_has() {
+        let queue = Queue::new(2);
+        queue.push(command(1)).expect("room");
+        queue.close();
+        assert_eq!(
+            queue.push(command(1)).expect_err("closed").reason,
+            "STOPPING"
+        );
+        assert_eq!(groups(&queue), [[1]]);
+        assert!(!queue.take_group(&mut Vec::new()));
+    }
+}

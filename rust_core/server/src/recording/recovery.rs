@@ -40,8 +40,8 @@ pub(crate) struct Recovered {
 /// Opens the log in `files`, which is what `config.directory` holds, and folds it.
 ///
 /// # Errors
-/// `LOG_LOCKED` names the process that writes it; `LOG_CORRUPT` the file and the offset; `LOG_BEHIND_SNAPSHOT` a published
-/// snapshot that holds more of the log than there is.
+/// `LOG_LOCKED` names the process that writes it; `LOG_CORRUPT` the file and the offset; `LOG_BEHIND_SNAPSHOT` a snapshot
+/// on disk, published or not, that holds more of the log than there is: new entries would get positions that it has.
 pub(crate) fn recover(
     config: &EventsConfig,
     snapshots: &Path,
@@ -62,7 +62,7 @@ pub(crate) fn recover(
     let checkpoint_position = checkpoint.as_ref().map(|checkpoint| checkpoint.position);
     let options = LogOptions {
         segment_bytes: config.segment_bytes,
-        first_position: held.map_or(0, |held| held.newest),
+        first_position: held.as_ref().map_or(0, |held| held.newest),
         verify_from: checkpoint_position.unwrap_or(0),
         ..LogOptions::default()
     };
@@ -90,7 +90,9 @@ pub(crate) fn recover(
         ],
     );
     check_checkpoint(opened.next_position, checkpoint_position)?;
-    check_published(opened.next_position, snapshots)?;
+    if let Some(held) = &held {
+        check_snapshot(opened.next_position, &held.newest_id, held.newest)?;
+    }
     let live = Arc::new(LiveState::new(LiveSettings {
         event_names: Vocabulary::new(&config.custom_events).names().to_vec(),
         bytes_max: config.live_state_bytes_max,
@@ -103,7 +105,7 @@ pub(crate) fn recover(
             import.take(&part?, &live, &windows)?;
         }
     }
-    if let Some(held) = held {
+    if let Some(held) = &held {
         // What every snapshot holds would only be forgotten at once.
         live.set_floor(held.oldest);
     }
@@ -157,14 +159,6 @@ fn check_checkpoint(log_end: u64, checkpoint_position: Option<u64>) -> Result<()
         .with("position", log_end)
         .with("checkpoint_position", position)),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// The same for the published snapshot.
-fn check_published(log_end: u64, snapshots: &Path) -> Result<()> {
-    match snapshot_positions::published(snapshots) {
-        Some((id, position)) => check_snapshot(log_end, &id, position),
-        None => Ok(()),
     }
 }
 

@@ -9,13 +9,15 @@ use std::path::Path;
 use promosvc_engine::error::{Error, Result};
 use serde::Deserialize;
 
-/// Positions of the snapshots on disk; `None` where there are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Positions of the snapshots on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SnapshotPositions {
     /// Every snapshot holds the log before this position.
     pub(super) oldest: u64,
     /// No snapshot holds the log from this position on.
     pub(super) newest: u64,
+    /// A snapshot that holds the log up to there.
+    pub(super) newest_id: String,
 }
 
 /// The two numbers that matter here; the engine verifies the rest when it opens a snapshot.
@@ -24,7 +26,7 @@ struct Manifest {
     events_position: u64,
 }
 
-/// Reads the manifests below `snapshots`. One that cannot be read holds nothing for sure, so it counts as
+/// Reads the manifests below `snapshots`; `None` where there are none. One that cannot be read holds nothing for sure, so it counts as
 /// position 0, and nothing is given up for its sake.
 pub(super) fn read(snapshots: &Path) -> Result<Option<SnapshotPositions>> {
     let entries = match fs::read_dir(snapshots) {
@@ -46,22 +48,18 @@ pub(super) fn read(snapshots: &Path) -> Result<Option<SnapshotPositions>> {
             Err(error) => return Err(Error::io(entry.path().display(), &error)),
         };
         let position = manifest.map_or(0, |manifest: Manifest| manifest.events_position);
-        let known = positions.get_or_insert(SnapshotPositions {
+        let known = positions.get_or_insert_with(|| SnapshotPositions {
             oldest: position,
             newest: position,
+            newest_id: String::new(),
         });
         known.oldest = known.oldest.min(position);
-        known.newest = known.newest.max(position);
+        if position >= known.newest {
+            known.newest = position;
+            known.newest_id = entry.file_name().to_string_lossy().into_owned();
+        }
     }
     Ok(positions)
-}
-
-/// Position of the published snapshot, if there is one that can be read.
-pub(super) fn published(snapshots: &Path) -> Option<(String, u64)> {
-    let id = promosvc_engine::snapshot::current(snapshots).ok()??;
-    let bytes = fs::read(snapshots.join(&id).join("manifest.json")).ok()?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
-    Some((id, manifest.events_position))
 }
 
 fn is_absent(error: &std::io::Error) -> bool {
@@ -79,11 +77,9 @@ mod tests {
     fn the_oldest_and_the_newest_are_found() {
         let root = tempfile::tempdir().expect("a directory");
         assert_eq!(read(&root.path().join("far")), Ok(None));
-        let id = "20240101T000000Z-0123456789abcdef";
-        fs::write(root.path().join("CURRENT"), format!("{id}\n")).expect("writes");
+        fs::write(root.path().join("CURRENT"), "a\n").expect("writes");
         assert_eq!(read(root.path()), Ok(None));
-        assert_eq!(published(root.path()), None);
-        for (id, position) in [("a", 7), (id, 3), ("c", 5)] {
+        for (id, position) in [("a", 7), ("b", 3), ("c", 5)] {
             fs::create_dir(root.path().join(id)).expect("a directory");
             let manifest = format!("{{\"events_position\": {position}, \"format_version\": 2}}");
             fs::write(root.path().join(id).join("manifest.json"), manifest).expect("writes");
@@ -97,9 +93,9 @@ mod tests {
         let both = SnapshotPositions {
             oldest: 3,
             newest: 7,
+            newest_id: "a".to_owned(),
         };
         assert_eq!(read(root.path()), Ok(Some(both)));
-        assert_eq!(published(root.path()), Some((id.to_owned(), 3)));
     }
 
     #[test]
