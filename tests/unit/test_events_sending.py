@@ -10,7 +10,15 @@ from events_helpers import NOW, PLAIN, rows, write_lines
 from recorded_fixture import events_table, fact, facts_table, recorded
 
 from promosvc.errors import InternalError, UnavailableError
-from promosvc.events import ImportReport, Verdict, import_files, merge_recorded, open_database, sending
+from promosvc.events import (
+    ImportReport,
+    Verdict,
+    import_files,
+    merge_recorded,
+    open_database,
+    sending,
+    writing,
+)
 from promosvc.events import Mapping as EventMapping
 
 MAPPING = """
@@ -165,12 +173,9 @@ def test_what_goes_by_the_log_arrives_as_if_it_had_been_imported(tmp_path: Path,
     assert found == expected
 
 
-def test_what_is_new_about_items_is_told_before_the_events(tmp_path: Path, files: list[Path]) -> None:
+def test_what_is_new_about_items_is_told(tmp_path: Path, files: list[Path]) -> None:
     recorder = Recorder()
     run(tmp_path, recorder, *files)
-    assert max(each["position"] for each in recorder.facts) < min(
-        each["position"] for each in recorder.events
-    )
     told = {
         each["item_id"]: {k: v for k, v in each.items() if k not in ("position", "recorded_at_us", "item_id")}
         for each in recorder.facts
@@ -240,10 +245,26 @@ def test_an_import_that_dies_is_run_again_and_doubles_nothing(
         run(tmp_path, recorder, *files)
     assert not (tmp_path / "events.duckdb").exists()
     monkeypatch.setattr(recorder, "record_events", real)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise MemoryError("no more")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(writing, "write_quarantine", die)
+        with pytest.raises(MemoryError):
+            run(tmp_path, recorder, *files)
     requests = list(recorder.request_ids)
+    assert len(requests) == 1
     report = run(tmp_path, recorder, *files)
     assert recorder.request_ids == requests * 2, "the same content has the same request id"
-    assert (report.event_counts.accepted, report.event_counts.duplicates) == (4, 3)
+    # What the events of the first attempt say of items is told now.
+    assert {each["item_id"]: each["title"] for each in recorder.facts if "title" in each} == {
+        "i0": "Four",
+        "i1": "First",
+        "i9": "Ninth",
+        "novel": "Novel",
+    }
+    assert (report.event_counts.accepted, report.event_counts.duplicates) == (0, 7)
     recorder.merge(tmp_path)
     assert rows(tmp_path, "select count(*), count(distinct event_id || event_name) from events") == [(6, 6)]
 

@@ -177,14 +177,20 @@ def merge_seen_users(connection: duckdb.DuckDBPyConnection, source: str) -> None
     )
 
 
-def merge_seen_items(connection: duckdb.DuckDBPyConnection, source: str, kind: str, seen: set[str]) -> None:
-    """Write what accepted events say of items.
+def merge_seen_items(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    kind: str,
+    seen: set[str],
+    codes: tuple[int, ...] = (0,),
+) -> None:
+    """Write what events say of items.
 
-    `source` is SQL over `staged`, `kind` what an item is of which none is told; `seen` names the columns that
-    are told of at all.
+    `source` is SQL over `staged`; `kind` is what an item is of which none is told; `seen` names the columns that
+    are told of at all; rows of the `codes` speak, by default those that were accepted.
     """
     columns = [name for name in _SEEN if name in seen]
-    _find_seen(connection, source, columns)
+    _find_seen(connection, source, columns, codes)
     # A declared item keeps what its file says; events fill in only what the file leaves open.
     is_newer = "i.seen_at is not null and n.seen_at >= i.seen_at"
     filled = {
@@ -209,18 +215,21 @@ def merge_seen_items(connection: duckdb.DuckDBPyConnection, source: str, kind: s
     )
 
 
-def _find_seen(connection: duckdb.DuckDBPyConnection, source: str, columns: list[str]) -> None:
+def _find_seen(
+    connection: duckdb.DuckDBPyConnection, source: str, columns: list[str], codes: tuple[int, ...]
+) -> None:
     """Make `seen_items`: for each column the value of the newest event that has one, the largest of equals.
 
     Two hash aggregations and a join: finding the newest time first keeps the answer independent of the
     order in which threads meet the rows.
     """
+    heard = f"code in ({', '.join(map(str, codes))})"
     newest = "".join(f", max(event_at) filter (item_{name} is not null) as {name}_at" for name in columns)
     connection.execute(
         f"""
         create or replace temp table seen_times as
         select item_id, max(event_at) as seen_at, min({source}) as source{newest} from staged
-        where code = 0 and item_id is not null group by item_id
+        where {heard} and item_id is not null group by item_id
         """
     )
     if not columns:
@@ -234,7 +243,7 @@ def _find_seen(connection: duckdb.DuckDBPyConnection, source: str, columns: list
         f"""
         create or replace temp table seen_items as
         select t.item_id, any_value(t.seen_at) as seen_at, any_value(t.source) as source, {values}
-        from seen_times t left join staged s on s.item_id = t.item_id and s.code = 0 and ({newest_of})
+        from seen_times t left join staged s on s.item_id = t.item_id and s.{heard} and ({newest_of})
         group by t.item_id
         """
     )

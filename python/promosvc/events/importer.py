@@ -27,7 +27,7 @@ from promosvc.columns import REASONS
 from promosvc.errors import ImportRefusedError, InternalError, MappingError
 from promosvc.events import catalogue, cleaning, duplicates, raw, sending, sessions, writing
 from promosvc.events.database import create_tables, open_database
-from promosvc.events.layers import Statement
+from promosvc.events.layers import DUPLICATE, Statement
 from promosvc.events.lookups import make_unique
 from promosvc.events.mapping import Mapping, Section
 from promosvc.events.plan import Job, Plan, Source, plan_import
@@ -184,13 +184,13 @@ def _import(
         writing.write_events(connection, {**given, "exposed_by": "null", "log_position": "null"})
         _merge_items(connection, plan, seen=plan.has_events)
     else:
-        # Items first: after a crash in between, the events are duplicates and speak of items no more.
-        sending.remember_items(connection)
-        _merge_items(connection, plan, seen=bool(_seen_columns(plan)))
-        cut = sending.send_items(connection, send, plan.fingerprint)
-        cut += sending.send_events(
+        cut = sending.send_events(
             connection, send, mapping.source, lambda done: tell(Stage("write", done, total))
         )
+        sending.remember_items(connection)
+        # An import that died may have sent events and not what they say of items, so that here duplicates speak too.
+        _merge_items(connection, plan, seen=bool(_seen_columns(plan)), codes=(0, DUPLICATE))
+        cut += sending.send_items(connection, send, plan.fingerprint)
     catalogue.merge_users(connection, mapping)
     details = {job.number: statement.details for job, statement in statements}
     writing.write_quarantine(connection, plan, details, import_id, has_verdicts=send is not None)
@@ -202,11 +202,13 @@ def _import(
     return report
 
 
-def _merge_items(connection: duckdb.DuckDBPyConnection, plan: Plan, *, seen: bool) -> None:
+def _merge_items(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, *, seen: bool, codes: tuple[int, ...] = (0,)
+) -> None:
     catalogue.merge_items(connection, plan.mapping)
     if seen:
-        source = literal(plan.mapping.source)
-        catalogue.merge_seen_items(connection, source, plan.mapping.item_kind, _seen_columns(plan))
+        source, kind = literal(plan.mapping.source), plan.mapping.item_kind
+        catalogue.merge_seen_items(connection, source, kind, _seen_columns(plan), codes)
 
 
 def _seen_columns(plan: Plan) -> set[str]:

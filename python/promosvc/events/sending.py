@@ -1,7 +1,7 @@
 """Sends what an import accepted to a running server, which records it; the event log brings it to the database.
 
     staged ─► events, oldest first ─► record_events ─► verdicts ─► codes of staged rows ─► report, quarantine
-    items before and after the merge ─► what is new ─► upsert_items
+    items before and after the merge of what was not refused ─► what is new ─► upsert_items
 
 The import decides as ever what is a row at all; the server decides once more what it records, with the same reasons.
 Its verdicts become the codes of the rows, so that the report adds up as ever. What the mapping calls an attribute
