@@ -10,6 +10,10 @@
 //! It knows the wire and nothing of the business. The grpcio door takes the same way from `call` on, so that both
 //! answer the same bytes.
 
+// Test support is shared with other crates and names this one.
+#[cfg(test)]
+extern crate self as promosvc_server;
+
 mod accept;
 mod admin;
 mod admission;

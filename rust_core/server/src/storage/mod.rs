@@ -15,6 +15,8 @@ pub mod checkpoints;
 mod files;
 mod header;
 mod lock;
+#[cfg(test)]
+mod proofs;
 mod reader;
 mod record;
 mod recovery;

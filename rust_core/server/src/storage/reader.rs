@@ -63,7 +63,7 @@ impl LogReader {
         let walk = match (index.checked_sub(1), firsts.first()) {
             (None, None) => None,
             (None, Some(&oldest)) => return Err(self.trimmed(from, oldest)),
-            (Some(index), _) => self.begin(firsts[index])?,
+            (Some(index), _) => self.begin(firsts[index], &firsts)?,
         };
         Ok(Records {
             files: Arc::clone(&self.files),
@@ -74,10 +74,11 @@ impl LogReader {
         })
     }
 
-    fn begin(&self, first: u64) -> Result<Option<Walk>> {
+    fn begin(&self, first: u64, firsts: &[u64]) -> Result<Option<Walk>> {
         match Segment::open_to_read(&*self.files, first)? {
             Some(Opened::Segment(segment)) => Ok(Some(Walk::new(segment))),
-            Some(Opened::HalfMade(_)) => Ok(None),
+            Some(Opened::HalfMade(_)) if firsts.last() == Some(&first) => Ok(None),
+            Some(Opened::HalfMade(_)) => Err(segment::headless(&*self.files, first)),
             None => Err(self.trimmed(first, first)),
         }
     }
@@ -173,15 +174,20 @@ impl Iterator for Records {
 /// Where to go on after a segment's records stopped.
 fn after(files: &dyn Files, walk: &mut Walk, stop: &Stop) -> Result<Next> {
     let position = walk.position;
-    match Segment::open_to_read(files, position) {
-        // A segment that is still empty has the same name as the one that would follow.
-        _ if position == walk.segment.first => {}
-        Ok(Some(Opened::Segment(segment))) => return Ok(Next::Segment(segment)),
-        Ok(None | Some(Opened::HalfMade(_))) => {}
-        Err(error) => return Err(error),
+    // A segment that is still empty has the name that the next would have.
+    let is_empty = position == walk.segment.first;
+    let next = match is_empty {
+        true => None,
+        false => Segment::open_to_read(files, position)?,
+    };
+    let last = segment::list(files)?.last().copied();
+    match next {
+        Some(Opened::Segment(segment)) => return Ok(Next::Segment(segment)),
+        Some(Opened::HalfMade(_)) if last == Some(position) => return Ok(Next::End),
+        Some(Opened::HalfMade(_)) => return Err(segment::headless(files, position)),
+        None => {}
     }
-    let firsts = segment::list(files)?;
-    let is_last = firsts.last().is_none_or(|&last| last <= walk.segment.first);
+    let is_last = last.is_none_or(|last| last <= walk.segment.first);
     let beyond = look_beyond(&walk.segment, walk.offset, position)?;
     if is_last && beyond.whole_at.is_none() && !stop.is_whole {
         return Ok(Next::End);
@@ -190,8 +196,8 @@ fn after(files: &dyn Files, walk: &mut Walk, stop: &Stop) -> Result<Next> {
     walk.forget();
     match walk.look()? {
         Step::Record(_) => Ok(Next::More),
-        // The next segment is just being made.
-        Step::Stop(stop) if !stop.is_whole && firsts.last() == Some(&position) => Ok(Next::End),
+        // The next segment was made meanwhile.
+        Step::Stop(stop) if !stop.is_whole && !is_empty && last == Some(position) => Ok(Next::End),
         Step::Stop(stop) => Err(walk.segment.corrupt(
             walk.offset,
             format_args!("{}, and more of the log follows", stop.why),
@@ -276,5 +282,59 @@ mod tests {
         // Somebody has seen position 6 already.
         let error = reader.records(6, None).unwrap().next().unwrap();
         assert_eq!(error.unwrap_err().reason, "LOG_SHORT");
+    }
+
+    #[test]
+    fn a_reader_beside_a_busy_writer_sees_whole_records_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(DiskFiles::open(directory.path()).unwrap());
+        let options = LogOptions {
+            segment_bytes: 20_000,
+            step_bytes: 5_000,
+            is_durable: false,
+            ..LogOptions::default()
+        };
+        let (mut writer, _) = LogWriter::open(Arc::clone(&files), options).unwrap();
+        let writing = std::thread::spawn(move || {
+            append(&mut writer, 5_000);
+            writer.next_position()
+        });
+        let reader = LogReader::open(files).unwrap();
+        let mut seen = 0;
+        while seen < 5_000 {
+            let is_over = writing.is_finished();
+            for (position, record) in (seen..).zip(reader.records(seen, None).unwrap()) {
+                let record = record.unwrap();
+                assert_eq!((record.position, record.payload), (position, vec![7; 300]));
+                seen = position + 1;
+            }
+            assert!(seen == 5_000 || !is_over, "{seen}");
+        }
+        assert_eq!(writing.join().unwrap(), seen);
+    }
+
+    #[test]
+    fn damage_before_the_end_is_named_and_a_torn_end_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(DiskFiles::open(directory.path()).unwrap());
+        let (mut writer, _) = LogWriter::open(Arc::clone(&files), LogOptions::default()).unwrap();
+        append(&mut writer, 3);
+        let path = directory.path().join(segment::name_of(0));
+        let whole = std::fs::read(&path).unwrap();
+        let reader = LogReader::open(files).unwrap();
+        let read_damaged_at = |offset: usize| {
+            let mut bytes = whole.clone();
+            bytes[offset] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            let records: Vec<_> = reader.records(0, None).unwrap().collect();
+            let error = records.last().unwrap().clone().err();
+            (records.len(), error.map(|error| error.message))
+        };
+        // Records take 336 bytes, from 64 on.
+        let (count, error) = read_damaged_at(64 + 336 + 50);
+        assert_eq!(count, 2);
+        let expected = "damaged at byte 400: the checksum of the record does not fit, and more of the log follows";
+        assert!(error.unwrap().ends_with(expected));
+        assert_eq!(read_damaged_at(64 + 2 * 336 + 50), (2, None));
     }
 }

@@ -7,7 +7,7 @@
 use promosvc_engine::error::{Error, Result};
 
 use super::files::{FileHandle, Files};
-use super::header;
+use super::{header, record};
 
 /// Bytes before the first record.
 pub(super) const HEADER_BYTES: usize = header::BYTES;
@@ -95,9 +95,11 @@ impl Segment {
         Ok(Opened::Segment(segment))
     }
 
-    /// Writes the header, also over itself.
+    /// Writes the header, also over itself, and behind it the zeros that say that there is no record yet.
     pub(super) fn write_header(&self) -> Result<()> {
-        self.write_at(&header::encode(MAGIC, self.salt, self.first), 0)
+        let mut bytes = [0; HEADER_BYTES + record::HEADER_BYTES];
+        bytes[..HEADER_BYTES].copy_from_slice(&header::encode(MAGIC, self.salt, self.first));
+        self.write_at(&bytes, 0)
     }
 
     /// Bytes of the file; one of absurd size is refused.
@@ -171,6 +173,12 @@ pub(super) fn corrupt(path: &str, offset: u64, what: impl std::fmt::Display) -> 
         format_args!("damaged at byte {offset}: {what}"),
     )
     .with("offset", offset)
+}
+
+/// A segment without a header that others follow.
+pub(super) fn headless(files: &dyn Files, first: u64) -> Error {
+    let path = path_of(files, &name_of(first));
+    corrupt(&path, 0, "there is no header, only zeros or nothing")
 }
 
 /// First positions of all segments of a directory, ascending.

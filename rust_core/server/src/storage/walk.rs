@@ -13,7 +13,7 @@ use super::segment::{self, Segment};
 const WINDOW_BYTES: u64 = 1 << 20;
 /// Bytes that the search for whole records may check sums of. Honest bytes hardly ever look like a header with a
 /// fitting position; a payload made for it could keep recovery busy for hours.
-const SEARCH_BYTES_MAX: u64 = 1 << 30;
+const SEARCH_BYTES_MAX: u64 = 256 << 20;
 
 /// A walk over the records of a segment.
 pub(super) struct Walk {
@@ -38,6 +38,8 @@ pub(super) enum Step {
 pub(super) struct Stop {
     /// Nothing was written here, as far as this place shows.
     pub(super) is_blank: bool,
+    /// The file ends here, without the zeros that mark the end.
+    pub(super) is_cut_off: bool,
     /// A whole record lies here, but one that does not belong here.
     pub(super) is_whole: bool,
     pub(super) why: String,
@@ -50,6 +52,17 @@ pub(super) struct Beyond {
     pub(super) nonzero_end: u64,
     /// The first whole record of a later position.
     pub(super) whole_at: Option<u64>,
+}
+
+impl Stop {
+    fn new(why: impl Into<String>) -> Self {
+        Self {
+            is_blank: false,
+            is_cut_off: false,
+            is_whole: false,
+            why: why.into(),
+        }
+    }
 }
 
 impl Walk {
@@ -103,44 +116,39 @@ impl Walk {
     }
 
     fn look_once(&mut self) -> Result<Step> {
-        let stop = |why: String| {
-            Ok(Step::Stop(Stop {
-                is_blank: false,
-                is_whole: false,
-                why,
-            }))
+        let bytes = self.fill(record::HEADER_BYTES as u64)?;
+        let Some(header) = record::parse(bytes) else {
+            let mut stop = Stop::new("the file ends here");
+            stop.is_cut_off = true;
+            return Ok(Step::Stop(stop));
         };
-        let header = record::parse(self.fill(record::HEADER_BYTES as u64)?);
-        let Some(header) = header.filter(|header| header.length > 0) else {
-            return Ok(Step::Stop(Stop {
-                is_blank: true,
-                is_whole: false,
-                why: "nothing was written here".to_owned(),
-            }));
-        };
+        if header.length == 0 {
+            let mut stop = Stop::new("nothing was written here");
+            stop.is_blank = true;
+            return Ok(Step::Stop(stop));
+        }
         let Some(bytes) = header.record_bytes() else {
             let (length, limit) = (header.length, record::PAYLOAD_BYTES_MAX);
-            return stop(format!(
-                "a record of {length} bytes; the maximum is {limit}"
-            ));
+            let why = format!("a record of {length} bytes; the maximum is {limit}");
+            return Ok(Step::Stop(Stop::new(why)));
         };
         let (salt, position) = (self.segment.salt, self.position);
         let record = self.fill(bytes)?;
         if (record.len() as u64) < bytes {
-            return stop("the record goes on past the end of the file".to_owned());
+            let why = "the record goes on past the end of the file";
+            return Ok(Step::Stop(Stop::new(why)));
         }
         if !header.is_whole(salt, record) {
-            return stop("the checksum of the record does not fit".to_owned());
+            let why = "the checksum of the record does not fit";
+            return Ok(Step::Stop(Stop::new(why)));
         }
         if !record::follows(&header, position) {
-            return Ok(Step::Stop(Stop {
-                is_blank: false,
-                is_whole: true,
-                why: format!(
-                    "the record has position {} and {} entries; it should begin at {position}",
-                    header.position, header.head.entries
-                ),
-            }));
+            let mut stop = Stop::new(format!(
+                "the record has position {} and {} entries; it should begin at {position}",
+                header.position, header.head.entries
+            ));
+            stop.is_whole = true;
+            return Ok(Step::Stop(stop));
         }
         Ok(Step::Record(header))
     }

@@ -26,7 +26,7 @@ pub struct LogOptions {
     pub step_bytes: u64,
     /// Where an empty directory begins.
     pub first_position: u64,
-    /// Whether `sync` syncs; if not, a power failure may cut off any part of the end.
+    /// Whether `sync` syncs; if not, a power failure may take any part of what this process appended.
     pub is_durable: bool,
     /// Opening checks records from here on; readers check all that they read anyway. 0 checks everything.
     pub verify_from: u64,
@@ -108,29 +108,35 @@ impl LogWriter {
         }
         let (salt, position) = (self.segment.salt, self.next_position);
         record::encode(&mut self.buffer, salt, position, head, payload);
-        self.segment.write_at(&self.buffer, self.offset)?;
         let end = self.offset + bytes;
-        if end > self.zeroed_until {
-            let room = self.options.segment_bytes.max(end);
-            self.zeroed_until = (end + self.options.step_bytes).min(room);
-            self.segment.write_zeros(end, self.zeroed_until)?;
-        }
+        self.write_zeros_after(end)?;
+        self.segment.write_at(&self.buffer, self.offset)?;
         self.offset = end;
         Ok(())
     }
 
+    /// Sees to it that zeros follow the place where a record will end, at least as many as mark the end.
+    fn write_zeros_after(&mut self, end: u64) -> Result<()> {
+        let marked = end + record::HEADER_BYTES as u64;
+        if marked <= self.zeroed_until {
+            return Ok(());
+        }
+        let begin = end.max(self.zeroed_until);
+        let room = self.options.segment_bytes.max(marked);
+        self.zeroed_until = (end + self.options.step_bytes).clamp(marked, room);
+        self.segment.write_zeros(begin, self.zeroed_until)
+    }
+
     fn begin_segment(&mut self) -> Result<()> {
         let segment = Segment::create(&*self.files, self.next_position)?;
-        let begin = segment::HEADER_BYTES as u64;
-        self.zeroed_until = (begin + self.options.step_bytes).min(self.options.segment_bytes);
-        segment.write_zeros(begin, self.zeroed_until)?;
         if self.options.is_durable {
             segment.sync()?;
             sync_directory(&*self.files)?;
         }
         self.firsts.push_back(segment.first);
         self.segment = segment;
-        self.offset = begin;
+        self.offset = segment::HEADER_BYTES as u64;
+        self.zeroed_until = self.segment.length()?;
         Ok(())
     }
 
@@ -151,12 +157,10 @@ impl LogWriter {
             self.files
                 .remove(&name)
                 .map_err(|error| Error::io(segment::path_of(&*self.files, &name), &error))?;
-            if self.options.is_durable {
-                // One at a time: a crash must not bring an older one back without a newer.
-                sync_directory(&*self.files)?;
-            }
             self.firsts.pop_front();
             removed += 1;
+            // One at a time: a crash must not bring an older one back without a newer.
+            sync_directory(&*self.files)?;
         }
         Ok(removed)
     }
