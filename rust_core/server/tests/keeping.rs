@@ -148,6 +148,86 @@ fn a_start_from_a_checkpoint_knows_what_a_replay_knows() {
     assert_eq!(from_checkpoint, (7, 301, 1, 301));
 }
 
+/// A copy of a log that was written to its end.
+fn copied(root: &Path, with_checkpoints: bool) -> TempDir {
+    let copy = empty_root();
+    fs::create_dir(copy.path().join("events")).expect("a directory");
+    for entry in fs::read_dir(root.join("events")).expect("reads") {
+        let path = entry.expect("an entry").path();
+        let is_checkpoint = path.extension().is_some_and(|kind| kind == "checkpoint");
+        if with_checkpoints || !is_checkpoint {
+            let name = path.file_name().expect("a name");
+            fs::copy(&path, copy.path().join("events").join(name)).expect("copies");
+        }
+    }
+    copy
+}
+
+/// Checkpoints that were written while four threads recorded hold, with the log behind them, what the whole log
+/// holds: a later checkpoint has the same bytes either way.
+#[test]
+fn a_checkpoint_does_not_stop_the_fold_and_holds_it_all_the_same() {
+    let root = empty_root();
+    let mut config = recording_config(root.path());
+    config["events"]["checkpoint_seconds"] = 1.into();
+    let door = open(&config);
+    let written = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let door = &door;
+                scope.spawn(move || {
+                    let until = std::time::Instant::now() + support::PATIENCE;
+                    let mut requests = 0;
+                    let mut seen = std::collections::BTreeSet::new();
+                    // Until three checkpoints were made meanwhile.
+                    while seen.len() < 4 {
+                        assert!(
+                            std::time::Instant::now() < until,
+                            "no checkpoint is written"
+                        );
+                        let events = (0..20).map(|event| {
+                            let number = requests * 20 + event;
+                            view(
+                                &format!("{writer}-{number}"),
+                                &format!("user-{}", number % 97),
+                                &format!("item-{}", number % 89),
+                            )
+                        });
+                        assert_eq!(record(door, events.collect()), [ACCEPTED; 20]);
+                        let item = format!("item-{}", requests % 5);
+                        let request = upsert(&format!("{writer}-{requests}"), &item, requests);
+                        upsert_items(door, &request);
+                        requests += 1;
+                        seen.insert(log_status(door).checkpoint_position);
+                    }
+                    requests * 22
+                })
+            })
+            .collect();
+        writers
+            .into_iter()
+            .map(|writer| writer.join().expect("no panic"))
+            .sum::<i64>()
+    });
+    drop(door);
+
+    let parts = [true, false].map(|with_checkpoints| {
+        let root = copied(root.path(), with_checkpoints);
+        let config = recording_config(root.path());
+        let door = open(&config);
+        assert_eq!(recorded(&door), written);
+        assert_eq!(log_status(&door).checkpoint_position > 0, with_checkpoints);
+        assert_eq!(record(&door, vec![view("last", "ann", "near")]), [ACCEPTED]);
+        assert!(door.close(Duration::from_secs(30)));
+        let newest = checkpoints::newest(&files(root.path()), 0).expect("reads");
+        let newest = newest.checkpoint.expect("a checkpoint");
+        assert_eq!(newest.position as i64, written + 1);
+        let parts: Vec<_> = newest.parts().map(|part| part.expect("a part")).collect();
+        parts
+    });
+    assert!(parts[0] == parts[1], "the checkpoints differ");
+}
+
 #[test]
 fn a_damaged_checkpoint_is_passed_over_as_long_as_the_log_reaches_back() {
     let root = empty_root();

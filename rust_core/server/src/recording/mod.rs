@@ -7,8 +7,10 @@
 //! writes `checkpoint`s and trims the log.
 //!
 //! The trade-off: one thread decides, so that repetitions in flight are seen and a group costs one sync; all work that
-//! needs no order is done before it. Cost of 500 events: about 0.4 ms on the thread that they came in on, about 0.4 ms
-//! on the sequencer, one write and one sync.
+//! needs no order is done before it. Cost of 500 events of 110 bytes, measured with one core of a shared 2.6 GHz machine
+//! for everything: 1.3 ms of CPU, HTTP/2 included; four parts of nine on the thread that they came in on (decode,
+//! judge, hash, encode), five on the sequencer (look up, append, sync, fold). 64 calls in flight made 360,000 events a
+//! second durable.
 
 mod blanks;
 mod checkpoint;

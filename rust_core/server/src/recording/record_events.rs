@@ -2,8 +2,7 @@
 //!
 //! What is left for the sequencer is what only it can know: which events were recorded before. The key of each event
 //! is hashed here and its entry is encoded here, texts are moved and never copied, so that the sequencer does no more
-//! than look keys up and copy bytes. Cost for 500 events on one core: about 150 µs to decode, 50 to judge, 60 to hash,
-//! 60 to encode.
+//! than look keys up and copy bytes. Cost for 500 events on one core: about half a millisecond, a third of it allocating.
 
 use promosvc_engine::error::Result;
 use promosvc_engine::history::{Effect, EventKey, RecordedEvent};
