@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release -p promosvc-engine --example recommend_bench [-- SNAPSHOT_DIRECTORY]`
 //!
-//! Prints the conditions, then microseconds for each kind of request: mean over all, and deciles of single calls (whose clock reads are part of them). Users are visited in a fixed
-//! random order, so that their lists come from memory and not from the cache of the call before.
+//! Prints the conditions, then microseconds for each kind of request: mean over all, and deciles of single calls (whose
+//! clock reads are part of them). Users are visited in a fixed random order, so that their lists come from memory and
+//! not from the cache of the call before. The last requests are those of users who have 50 live events each, and behind
+//! them stands what a catalogue fact costs the thread that folds the log.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -14,6 +16,7 @@ use std::time::Instant;
 
 use promosvc_engine::decision::{Placement, RecommendRequest, SeenRule};
 use promosvc_engine::engine::{Engine, EngineSettings};
+use promosvc_engine::history::{Effect, ItemFact, LiveSettings, LiveState, RecordedEvent};
 use promosvc_engine::snapshot::Snapshot;
 use promosvc_engine::types::{TimeUs, UserIdx};
 use support::{DAY_US, HistoryRow, ItemRow, SnapshotRows, WATERMARK_US};
@@ -24,6 +27,9 @@ const ITEM_NEIGHBOURS: usize = 100;
 const USER_NEIGHBOURS: usize = 80;
 const HISTORY: usize = 400;
 const REQUESTS: usize = 5_000;
+const LIVE_EVENTS: usize = 50;
+const FACTS: usize = 2_000;
+const EVENT_NAMES: [&str; 2] = ["purchase", "view_item"];
 
 fn main() {
     let kept = tempfile::tempdir().expect("a temporary directory");
@@ -36,7 +42,12 @@ fn main() {
     let opened = started.elapsed();
     let started = Instant::now();
     let placements = [("default".to_owned(), placement())].into();
-    let engine = Engine::new(EngineSettings { placements }).expect("a right placement");
+    let live = LiveState::new(LiveSettings {
+        event_names: EVENT_NAMES.map(str::to_owned).to_vec(),
+        ..LiveSettings::default()
+    });
+    let live = Arc::new(live.expect("right settings"));
+    let engine = Engine::with_live(EngineSettings { placements }, live).expect("a right placement");
     engine.publish(Arc::new(snapshot));
     let published = started.elapsed();
     let snapshot = engine.snapshot().expect("a snapshot");
@@ -87,6 +98,91 @@ fn main() {
     measure("one category of 500", &engine, &snapshot, narrow);
     measure("cart of 10", &engine, &snapshot, cart);
     measure("anonymous", &engine, &snapshot, anonymous);
+
+    let mut position = snapshot.manifest.events_position;
+    record_live_events(&engine, &snapshot, &mut position);
+    println!("# {LIVE_EVENTS} live events for each user");
+    measure("seen items hidden", &engine, &snapshot, default);
+    measure(
+        "seen items shown (with repeat)",
+        &engine,
+        &snapshot,
+        no_filter,
+    );
+    let ids: Vec<String> = (0..FACTS)
+        .map(|fact| snapshot.items.id(item_at(fact * 33)).to_owned())
+        .collect();
+    let stock = |fact: usize| ItemFact {
+        item_id: &ids[fact],
+        stock: Some(fact as i64 % 2),
+        ..ItemFact::default()
+    };
+    measure_facts("stock of an item", &engine, &mut position, stock);
+    let category = |fact: usize| ItemFact {
+        item_id: &ids[fact],
+        category: Some("category-7"),
+        ..ItemFact::default()
+    };
+    measure_facts("category of an item", &engine, &mut position, category);
+    let new_ids: Vec<String> = (0..FACTS).map(|fact| format!("new-{fact:06}")).collect();
+    let new = |fact: usize| ItemFact {
+        item_id: &new_ids[fact],
+        category: Some("category-8"),
+        ..ItemFact::default()
+    };
+    measure_facts("new item, one of up to 2,000", &engine, &mut position, new);
+    let sold = |fact: usize| ItemFact {
+        item_id: &new_ids[fact],
+        stock: Some(0),
+        ..ItemFact::default()
+    };
+    measure_facts("stock of a new item", &engine, &mut position, sold);
+    measure("seen items hidden", &engine, &snapshot, default);
+}
+
+fn record_live_events(engine: &Engine, snapshot: &Snapshot, position: &mut u64) {
+    let mut random = Random(7);
+    for user in 0..snapshot.users.len() as u32 {
+        for event in 0..LIVE_EVENTS {
+            let uniform = random.below(1 << 24) as f64 / f64::from(1 << 24);
+            let item = (uniform * uniform * snapshot.items.len() as f64) as usize;
+            let item = item * 48_271 % snapshot.items.len();
+            let recorded = RecordedEvent {
+                source: "bench",
+                event_id: "",
+                event_name: EVENT_NAMES[usize::from(event % 5 > 0)],
+                user_id: snapshot.user_id(UserIdx(user)),
+                item_id: snapshot.items.id(item_at(item)),
+                event_at: TimeUs(WATERMARK_US + event as i64 * 60_000_000),
+            };
+            engine.apply(*position, &[Effect::Event(recorded)]);
+            *position += 1;
+        }
+    }
+}
+
+fn measure_facts<'a>(
+    name: &str,
+    engine: &Engine,
+    position: &mut u64,
+    fact_of: impl Fn(usize) -> ItemFact<'a>,
+) {
+    let mut nanoseconds: Vec<u64> = (0..FACTS)
+        .map(|fact| {
+            let started = Instant::now();
+            engine.apply(*position, &[Effect::Item(fact_of(fact))]);
+            *position += 1;
+            started.elapsed().as_nanos() as u64
+        })
+        .collect();
+    nanoseconds.sort_unstable();
+    let at = |share: f64| nanoseconds[(share * FACTS as f64) as usize] as f64 / 1e3;
+    println!(
+        "fact: {name:32} p10 {:7.1} us   p50 {:7.1}   p99 {:7.1}",
+        at(0.1),
+        at(0.5),
+        at(0.99)
+    );
 }
 
 fn item_at(row: usize) -> promosvc_engine::types::ItemIdx {

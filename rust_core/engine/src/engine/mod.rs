@@ -10,7 +10,8 @@
 //! memory: 95 us for 100 history items x 100 neighbours and 80 similar users x 100 items out of 68,000; of
 //! these a third adds up similar items, a quarter finds the best, an eighth adds up similar users, a tenth
 //! each clears the boards and scores the candidates. Without a history 6 us. The additions dominate: 300
-//! history items x 145 neighbours cost 170 us. A user without live events pays one look-up for live state. A lock is held for as long as it takes to clone an `Arc` (`published`).
+//! history items x 145 neighbours cost 170 us. A user without live events pays one look-up for live state, one with
+//! 50 about 8 us. A lock is held for as long as it takes to clone an `Arc` (`published`).
 //!
 //! The trade-off: what depends on the snapshot alone is derived when it is published (`prepared`), which
 //! takes memory (about 24 bytes for each history entry and 20 for each item) and half a second for a
