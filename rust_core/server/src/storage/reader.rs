@@ -62,7 +62,7 @@ impl LogReader {
         let index = firsts.partition_point(|&first| first <= from);
         let walk = match (index.checked_sub(1), firsts.first()) {
             (None, None) => None,
-            (None, Some(&oldest)) => return Err(self.trimmed(from, oldest)),
+            (None, Some(&oldest)) => return Err(trimmed(&*self.files, from, oldest)),
             (Some(index), _) => self.begin(firsts[index], &firsts)?,
         };
         Ok(Records {
@@ -79,20 +79,8 @@ impl LogReader {
             Some(Opened::Segment(segment)) => Ok(Some(Walk::new(segment))),
             Some(Opened::HalfMade(_)) if firsts.last() == Some(&first) => Ok(None),
             Some(Opened::HalfMade(_)) => Err(segment::headless(&*self.files, first)),
-            None => Err(self.trimmed(first, first)),
+            None => Err(trimmed(&*self.files, first, first)),
         }
-    }
-
-    fn trimmed(&self, position: u64, oldest: u64) -> Error {
-        let directory = self.files.directory();
-        Error::new(
-            ErrorKind::NotFound,
-            "LOG_TRIMMED",
-            format!("{directory}: position {position} is gone; the log begins at {oldest}"),
-        )
-        .with("directory", directory)
-        .with("position", position)
-        .with("first_position", oldest)
     }
 }
 
@@ -180,7 +168,8 @@ fn after(files: &dyn Files, walk: &mut Walk, stop: &Stop) -> Result<Next> {
         true => None,
         false => Segment::open_to_read(files, position)?,
     };
-    let last = segment::list(files)?.last().copied();
+    let firsts = segment::list(files)?;
+    let last = firsts.last().copied();
     match next {
         Some(Opened::Segment(segment)) => return Ok(Next::Segment(segment)),
         Some(Opened::HalfMade(_)) if last == Some(position) => return Ok(Next::End),
@@ -198,11 +187,26 @@ fn after(files: &dyn Files, walk: &mut Walk, stop: &Stop) -> Result<Next> {
         Step::Record(_) => Ok(Next::More),
         // The next segment was made meanwhile.
         Step::Stop(stop) if !stop.is_whole && !is_empty && last == Some(position) => Ok(Next::End),
-        Step::Stop(stop) => Err(walk.segment.corrupt(
-            walk.offset,
-            format_args!("{}, and more of the log follows", stop.why),
-        )),
+        Step::Stop(stop) => match firsts.first() {
+            Some(&oldest) if oldest > position => Err(trimmed(files, position, oldest)),
+            _ => Err(walk.segment.corrupt(
+                walk.offset,
+                format_args!("{}, and more of the log follows", stop.why),
+            )),
+        },
     }
+}
+
+fn trimmed(files: &dyn Files, position: u64, oldest: u64) -> Error {
+    let directory = files.directory();
+    Error::new(
+        ErrorKind::NotFound,
+        "LOG_TRIMMED",
+        format!("{directory}: position {position} is gone; the log begins at {oldest}"),
+    )
+    .with("directory", directory)
+    .with("position", position)
+    .with("first_position", oldest)
 }
 
 #[cfg(test)]
@@ -311,6 +315,27 @@ mod tests {
             assert!(seen == 5_000 || !is_over, "{seen}");
         }
         assert_eq!(writing.join().unwrap(), seen);
+    }
+
+    #[test]
+    fn a_reader_that_trimming_overtakes_is_told_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(DiskFiles::open(directory.path()).unwrap());
+        let options = LogOptions {
+            segment_bytes: 1024,
+            step_bytes: 512,
+            ..LogOptions::default()
+        };
+        let (mut writer, _) = LogWriter::open(Arc::clone(&files), options).unwrap();
+        append(&mut writer, 10);
+        let mut records = LogReader::open(files).unwrap().records(0, None).unwrap();
+        assert_eq!(records.next().unwrap().unwrap().position, 0);
+        writer.trim(u64::MAX).unwrap();
+        let error = records.find_map(Result::err).unwrap();
+        assert_eq!(
+            (error.kind, error.reason),
+            (ErrorKind::NotFound, "LOG_TRIMMED")
+        );
     }
 
     #[test]

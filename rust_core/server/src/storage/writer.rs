@@ -2,7 +2,10 @@
 //!
 //! An append is one write of one buffer (header, payload, padding) into zeros that are there already, so that the
 //! sync after it has no metadata to write. When the zeros end, a step of them is written together with the record,
-//! and the same sync carries both. A failed write or sync is never tried again: what the disk then holds is unknown, so
+//! and the same sync carries both. Measured on a virtual disk, 500 events (60 kB) a group: .13 ms, and 3.6 ms for the
+//! one group in 70 that writes a step of 4 MiB; 2.1 million events/s in all. Smaller steps wait less but more often
+//! (256 KiB: .5 ms, one in 5) and are slower in all, no zeros take twice the time, and `fallocate` gains nothing.
+//! A failed write or sync is never tried again: what the disk then holds is unknown, so
 //! the log takes nothing more until a restart has recovered it.
 
 use std::collections::VecDeque;

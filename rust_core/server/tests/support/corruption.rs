@@ -1,4 +1,4 @@
-//! Damage to the files of a log: flipped bits, and files that end too early.
+//! Damage to the files of a log: flipped bits, foreign bytes, and files that end too early.
 //!
 //! Whoever reads must then refuse with file and offset, or give a prefix and say so; other content, or a prefix that
 //! nobody speaks of, is a silent loss.
@@ -103,18 +103,34 @@ fn write(random: &mut Seeded) -> Result<Written> {
 
 fn hit(random: &mut Seeded, disk: &SimulatedDisk, name: &str, mut bytes: Vec<u8>) -> String {
     let length = bytes.len() as u64;
-    let what = if random.percent(30) {
-        let kept = random.below(length);
-        bytes.truncate(kept as usize);
-        format!("cut to {kept} of {length} bytes")
-    } else {
-        let flips: Vec<u64> = (0..random.between(1, 3))
-            .map(|_| random.below(length * 8))
-            .collect();
-        for &bit in &flips {
-            bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    let what = match random.below(10) {
+        0..=2 => {
+            let kept = random.below(length);
+            bytes.truncate(kept as usize);
+            format!("cut to {kept} of {length} bytes")
         }
-        format!("flipped bits {flips:?} of {length} bytes")
+        3 => {
+            let begin = random.below(length);
+            let end = length.min(begin + random.between(1, 600));
+            for byte in &mut bytes[begin as usize..end as usize] {
+                *byte = random.next() as u8;
+            }
+            format!("overwrote bytes {begin} to {end} of {length}")
+        }
+        4 => {
+            let more = random.between(1, 600);
+            bytes.extend((0..more).map(|_| random.next() as u8));
+            format!("added {more} to {length} bytes")
+        }
+        _ => {
+            let flips: Vec<u64> = (0..random.between(1, 3))
+                .map(|_| random.below(length * 8))
+                .collect();
+            for &bit in &flips {
+                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+            }
+            format!("flipped bits {flips:?} of {length} bytes")
+        }
     };
     disk.set_bytes(name, bytes);
     what
