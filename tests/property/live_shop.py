@@ -161,10 +161,15 @@ class LiveShop:
         while (status := self.status()).snapshot.snapshot_id != snapshot_id:
             assert not status.snapshot_refusal, status.snapshot_refusal
 
-    def recommend(self, user_id: str, placement: str) -> recommend_pb2.RecommendResponse:
+    def recommend(
+        self, user_id: str, placement: str, *, include_unavailable: bool
+    ) -> recommend_pb2.RecommendResponse:
         """Ask for the widest page."""
         request = recommend_pb2.RecommendRequest(
-            user=user_context_pb2.UserContext(user_id=user_id), placement=placement, page_size=PAGE_MAX
+            user=user_context_pb2.UserContext(user_id=user_id),
+            placement=placement,
+            page_size=PAGE_MAX,
+            filter=recommend_pb2.ItemFilter(include_unavailable=include_unavailable),
         )
         return recommend_pb2.RecommendResponse.FromString(
             self.call("PromoService/Recommend", request.SerializeToString())
@@ -173,7 +178,7 @@ class LiveShop:
     def history(self, user_id: str) -> dict[str, Choice]:
         """The history as the door's reasons tell it."""
         choices = {}
-        for item in self.recommend(user_id, "again").items:
+        for item in self.recommend(user_id, "again", include_unavailable=True).items:
             for reason in item.reasons:
                 if reason.WhichOneof("basis") == "chosen_before":
                     chosen = reason.chosen_before
@@ -185,7 +190,7 @@ class LiveShop:
 
     def unseen(self, user_id: str) -> set[str]:
         """What the door shows to the user where seen items are hidden; the catalogue must fit a page."""
-        return {item.item_id for item in self.recommend(user_id, "new").items}
+        return {item.item_id for item in self.recommend(user_id, "new", include_unavailable=False).items}
 
     def stored(self) -> list[tuple[str, str, str]]:
         """Identities of the events in the database, as often as they stand there."""
