@@ -1,7 +1,11 @@
 """`promosvc import`."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +13,14 @@ from promosvc import config
 from promosvc.cli.failing import failing_by_name
 from promosvc.cli.options import FILE, config_option, data_option, json_option
 from promosvc.cli.progress import progress
+from promosvc.cli.running import running_server
+from promosvc.config import Config
 from promosvc.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from promosvc import pipeline
+
+SEND_SECONDS = 30.0
 
 
 def _tables(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:  # noqa: ARG001 (click's signature)
@@ -20,6 +31,21 @@ def _tables(context: click.Context, parameter: click.Parameter, values: tuple[st
             raise click.BadParameter(f"{value!r} is not NAME=FILE")
         tables[name] = Path(path)
     return tables
+
+
+@contextmanager
+def _recorder(loaded: Config) -> Iterator[pipeline.Recorder | None]:
+    """What accepted rows are sent to; nothing where no server runs, and they go straight to the database."""
+    address = running_server(loaded)
+    if address is None:
+        yield None
+        return
+    from promosvc.cli.sending import ServerRecorder
+    from promosvc.client import Client
+
+    click.echo(f"The server at {address} runs on this data: the import goes through it.", err=True)
+    with Client(address, timeout_seconds=SEND_SECONDS) as client:
+        yield ServerRecorder(client)
 
 
 @click.command("import")
@@ -66,6 +92,9 @@ def import_(
     mapping, or refused with a reason and kept in the table `quarantine`; the report's counts add up to
     the rows read. Importing the same files again changes nothing and prints the old report. An import
     that fails leaves the database as it was. docs/mapping.md is the page on mappings.
+
+    While a server runs on the data folder, accepted events and items go through it: they are recorded as if they had
+    come over gRPC, the next answer knows them, and the refresher brings them to the database.
     """
     from promosvc import pipeline
 
@@ -77,13 +106,13 @@ def import_(
         )
     loaded = config.load(config_file, {"data.directory": data})
     given: list[Any] = [*event_files, *item_files, *user_files]
-    with progress() as show:
+    with progress() as show, _recorder(loaded) as send:
 
         def tell(stage: pipeline.Stage) -> None:
             show(stage.name, stage.rows_done, stage.rows_total)
 
         if source == "completejourney" and not given:
-            report = pipeline.import_completejourney(loaded.data.database, progress=tell)
+            report = pipeline.import_completejourney(loaded.data.database, progress=tell, send=send)
         elif not given:
             raise InvalidArgumentError(
                 "nothing to import; name files with --events, --items or --users",
@@ -101,5 +130,6 @@ def import_(
                 user_files,
                 tables,
                 progress=tell,
+                send=send,
             )
     click.echo(report.to_json() if as_json else report.text())
