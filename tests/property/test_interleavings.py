@@ -158,3 +158,38 @@ def test_answers_rest_on_every_acknowledged_event_once(seed: int, tmp_path: Path
         raise
     finally:
         both.real.close()
+
+
+def test_an_event_that_comes_by_file_and_by_wire_counts_once(tmp_path: Path) -> None:
+    shop = LiveShop(tmp_path / "data")
+    past = [Happened("till", "purchase", f"p{n}", "ann", "tea", NOW_US - 3 * DAY_US - n) for n in range(2)]
+    shop.import_(past)
+    before = shop.build()
+    shop.open()
+    try:
+        both_ways = Happened("till", "purchase", "twice", "ann", "tea", NOW_US - DAY_US)
+        # Behind the server's back, so that the snapshot from before does not know of it.
+        shop.import_([both_ways])
+        after = shop.refresh(keep=5)
+        assert after is not None
+        shop.take(after)
+        pipeline.publish_snapshot(shop.snapshots, before)
+        shop.take(before)
+        assert shop.history("ann")["tea"].count == 2
+        assert shop.record([both_ways]) == ["ACCEPTED"]
+        assert shop.history("ann")["tea"].count == 3
+        for snapshot_id in (after, before, after):
+            pipeline.publish_snapshot(shop.snapshots, snapshot_id)
+            shop.take(snapshot_id)
+            assert shop.history("ann")["tea"].count == 3
+            assert shop.record([both_ways]) == ["DUPLICATE"]
+        # A restart finds it again.
+        shop.kill()
+        assert shop.history("ann")["tea"].count == 3
+        refreshed = shop.refresh(keep=5)
+        assert refreshed is not None
+        shop.take(refreshed)
+        assert shop.history("ann")["tea"].count == 3
+        assert len(shop.stored()) == 3
+    finally:
+        shop.close()

@@ -154,8 +154,14 @@ impl Follower {
             return;
         }
         let began = Instant::now();
-        match self.open(&published) {
-            Ok(snapshot) => self.take(snapshot, began),
+        let admitted = self.open(&published).and_then(|snapshot| {
+            let recording = self.recording.as_ref();
+            let doubled =
+                recording.map_or(Ok(Vec::new()), |recording| recording.admit(&snapshot))?;
+            Ok((snapshot, doubled))
+        });
+        match admitted {
+            Ok((snapshot, doubled)) => self.take(snapshot, doubled, began),
             Err(error) => self.refuse(published, &error),
         }
     }
@@ -199,7 +205,7 @@ impl Follower {
         Ok(())
     }
 
-    fn take(&self, snapshot: Arc<Snapshot>, began: Instant) {
+    fn take(&self, snapshot: Arc<Snapshot>, doubled: Vec<u64>, began: Instant) {
         log::line(
             Level::Info,
             "snapshot_taken",
@@ -209,7 +215,7 @@ impl Follower {
             ],
         );
         let mut state = self.shared.lock();
-        self.engine.publish(snapshot);
+        self.engine.publish_without(snapshot, doubled);
         state.taken_at = Some(machine_now());
         state.refusal = None;
         drop(state);

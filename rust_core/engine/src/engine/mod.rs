@@ -93,7 +93,14 @@ impl Engine {
 
     /// Makes all later decisions on this snapshot; decisions under way keep theirs. May run beside `apply`.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.published.publish(snapshot, &self.live);
+        self.publish_without(snapshot, Vec::new());
+    }
+
+    /// As `publish`, for a snapshot that holds some live events by another way than the log: it was made from a file
+    /// import that brought them too. `doubled` are their log positions; decisions on this snapshot leave them out.
+    pub fn publish_without(&self, snapshot: Arc<Snapshot>, mut doubled: Vec<u64>) {
+        doubled.sort_unstable();
+        self.published.publish(snapshot, doubled, &self.live);
     }
 
     /// The snapshot that decisions are made on now.

@@ -21,10 +21,16 @@ pub(super) struct Prepared {
     /// Weight of each event name of live state.
     pub(super) live_weights: Vec<f32>,
     pub(super) translation: Translation,
+    /// Log positions of live events that the snapshot holds by another way, ascending.
+    pub(super) doubled: Vec<u64>,
 }
 
 impl Prepared {
-    pub(super) fn new(snapshot: Arc<Snapshot>, live_event_names: &[String]) -> Self {
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        doubled: Vec<u64>,
+        live_event_names: &[String],
+    ) -> Self {
         let histories = MergedHistories::new(&snapshot);
         let (items, users) = (snapshot.items.len(), snapshot.users.len());
         let hot_order = HotOrder::new(&snapshot.item_neighbours, &histories, users);
@@ -39,6 +45,7 @@ impl Prepared {
         Self {
             live_weights: live_weights.map(Option::unwrap_or_default).collect(),
             translation: Translation::default(),
+            doubled,
             hot_neighbours: HotLists::new(neighbours, &hot_order),
             hot_newest: HotLists::new((0..users as u32).map(newest), &hot_order),
             hot_order,

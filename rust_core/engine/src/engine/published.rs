@@ -49,9 +49,10 @@ impl Published {
         published.clone()
     }
 
-    /// Publishes a snapshot under all that live state knows.
-    pub(super) fn publish(&self, snapshot: Arc<Snapshot>, live: &LiveState) {
-        let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot), live.event_names()));
+    /// Publishes a snapshot under all that live state knows, but for the events at `doubled` (ascending).
+    pub(super) fn publish(&self, snapshot: Arc<Snapshot>, doubled: Vec<u64>, live: &LiveState) {
+        let names = live.event_names();
+        let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot), doubled, names));
         let since = snapshot.manifest.events_position;
         let bare = Catalogue::new(snapshot);
 

@@ -151,6 +151,11 @@ fn read_live_events(
     }
     let since = view.prepared.snapshot.manifest.events_position;
     let completeness = live.user_events(user_id, since, &mut scratch.live_events);
+    let doubled = &view.prepared.doubled;
+    if !doubled.is_empty() {
+        let is_single = |event: &LiveEvent| doubled.binary_search(&event.position).is_err();
+        scratch.live_events.retain(is_single);
+    }
     for event in &scratch.live_events {
         // An item that neither the snapshot nor a fact tells of can be neither answered nor compared with others.
         let item = event.item.and_then(|item| {

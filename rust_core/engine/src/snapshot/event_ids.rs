@@ -61,6 +61,11 @@ impl EventIds {
         false
     }
 
+    /// All keys, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = EventKey> {
+        (0..self.len()).map(|row| self.key(row))
+    }
+
     /// The key of a row that exists.
     fn key(&self, row: usize) -> EventKey {
         EventKey(u128::from(self.high[row]) << 64 | u128::from(self.low[row]))

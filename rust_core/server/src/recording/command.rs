@@ -1,6 +1,9 @@
 //! What the sequencer is asked to do.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use promosvc_engine::snapshot::Snapshot;
 
 use super::record_events::JudgedEvents;
 use super::ticket::Reply;
@@ -24,6 +27,8 @@ pub(super) enum Work {
     Events(JudgedEvents),
     /// Facts about items, unless the request was answered before.
     Items(CheckedItems),
+    /// Nothing: from now on events are judged by the ids that this snapshot brings from file imports.
+    Snapshot(Arc<Snapshot>),
 }
 
 impl Command {
@@ -32,6 +37,7 @@ impl Command {
         match &self.work {
             Work::Events(judged) => judged.candidates().len(),
             Work::Items(checked) => checked.facts.len() + 1,
+            Work::Snapshot(_) => 0,
         }
     }
 
@@ -40,6 +46,7 @@ impl Command {
         match &self.work {
             Work::Events(judged) => judged.entry_bytes(),
             Work::Items(checked) => checked.entries.len(),
+            Work::Snapshot(_) => 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a write is judged against, and what learns of it: the engine with its live state and snapshot, and the windows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use promosvc_engine::engine::Engine;
 use promosvc_engine::error::{Error, ErrorKind, Result};
@@ -19,6 +19,8 @@ pub(super) struct Memory {
     engine: Arc<Engine>,
     windows: Windows,
     expired_at: AtomicI64,
+    /// The snapshot whose ids events are judged by: the running one, or the one that is about to be.
+    judging: Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl Memory {
@@ -28,6 +30,7 @@ impl Memory {
             engine,
             windows,
             expired_at: AtomicI64::new(i64::MIN),
+            judging: Mutex::default(),
         }
     }
 
@@ -41,9 +44,14 @@ impl Memory {
         self.engine.live()
     }
 
-    /// The running snapshot.
+    /// The snapshot that writes are judged by.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.engine.snapshot()
+        lock(&self.judging).clone()
+    }
+
+    /// Judges by another snapshot from now on.
+    pub(super) fn judge_by(&self, snapshot: Arc<Snapshot>) {
+        *lock(&self.judging) = Some(snapshot);
     }
 
     /// Whether an event was recorded before, or imported from a file that the snapshot knows.
@@ -94,4 +102,8 @@ impl Memory {
         self.expired_at.store(now.0, Ordering::Relaxed);
         self.windows.expire(now);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

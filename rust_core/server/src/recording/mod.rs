@@ -16,6 +16,7 @@ mod blanks;
 mod checkpoint;
 mod command;
 mod currencies;
+mod doubled;
 mod entry;
 mod event_limits;
 mod event_log;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 
 use promosvc_engine::engine::Engine;
 use promosvc_engine::error::{Error, Result};
+use promosvc_engine::snapshot::Snapshot;
 use promosvc_engine::types::TimeUs;
 
 use self::command::{Command, Work};
@@ -59,7 +61,7 @@ use crate::attribution::Attribution;
 use crate::clock::Clock;
 use crate::config::EventsConfig;
 use crate::ends::Ends;
-use crate::storage::LogLock;
+use crate::storage::{Files, LogLock};
 
 pub(crate) use self::recovery::{Recovered, recover};
 pub(crate) use self::status::RecordingStatus;
@@ -73,6 +75,7 @@ pub(crate) struct Recording {
     queue: Arc<Queue>,
     log: Arc<EventLog>,
     memory: Arc<Memory>,
+    files: Arc<dyn Files>,
     vocabulary: Vocabulary,
     source: String,
     earliest: TimeUs,
@@ -108,7 +111,7 @@ impl Recording {
             clock: Arc::clone(clock),
         };
         let keeper = Keeper {
-            files,
+            files: Arc::clone(&files),
             log: Arc::clone(&log),
             memory: Arc::clone(&memory),
             clock: Arc::clone(clock),
@@ -130,6 +133,7 @@ impl Recording {
             queue,
             log,
             memory,
+            files,
             vocabulary: Vocabulary::new(&config.custom_events),
             source: config.source,
             earliest: TimeUs(config.earliest_us),
@@ -167,6 +171,15 @@ impl Recording {
     /// Refuses a snapshot that holds more of the log than there is (`LOG_BEHIND_SNAPSHOT`).
     pub(crate) fn check_snapshot(&self, snapshot_id: &str, events_position: u64) -> Result<()> {
         recovery::check_snapshot(self.log.durable_position(), snapshot_id, events_position)
+    }
+
+    /// Judges events by the ids that a snapshot brings from imports from now on; gives the log positions of events
+    /// that were accepted before and that it brings too. To be called before the snapshot is published.
+    pub(crate) fn admit(&self, snapshot: &Arc<Snapshot>) -> Result<Vec<u64>> {
+        self.queue(Work::Snapshot(Arc::clone(snapshot)), None)?
+            .redeem_blocking(&mut Vec::new())?;
+        let until = self.log.durable_position();
+        doubled::doubled(snapshot, self.memory.windows(), &self.files, until)
     }
 
     /// Takes nothing more, writes what waits, and a last checkpoint if there is time; whether all that was done within

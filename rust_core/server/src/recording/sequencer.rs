@@ -19,6 +19,7 @@ use super::event_log::EventLog;
 use super::memory::Memory;
 use super::plan::Plan;
 use super::queue::Queue;
+use super::ticket::Outcome;
 use crate::clock::Clock;
 use crate::deadline;
 use crate::storage::{KIND_EVENTS, RecordHead};
@@ -54,6 +55,12 @@ impl Sequencer {
     fn write(&self, group: &mut Vec<Command>, plan: &mut Plan) {
         let at = self.clock.now();
         self.memory.expire(at);
+        // Before the group is planned: all that was judged by the snapshot before is durable and known by now.
+        for command in group.iter() {
+            if let Work::Snapshot(snapshot) = &command.work {
+                self.memory.judge_by(Arc::clone(snapshot));
+            }
+        }
         plan.begin(self.log.durable_position(), &self.memory);
         for command in group.drain(..) {
             let Command {
@@ -61,6 +68,13 @@ impl Sequencer {
                 deadline,
                 reply,
             } = command;
+            let work = match work {
+                Work::Snapshot(_) => {
+                    reply.release(Ok(Outcome::Done));
+                    continue;
+                }
+                work => work,
+            };
             let may_be_written = self
                 .log
                 .check()
@@ -72,6 +86,7 @@ impl Sequencer {
             match work {
                 Work::Events(events) => plan.add_events(events, reply, &self.memory),
                 Work::Items(items) => plan.add_items(items, reply, &self.memory),
+                Work::Snapshot(_) => {}
             }
         }
         if plan.entries() > 0 {

@@ -33,6 +33,8 @@ pub(super) enum Outcome {
     Events(JudgedEvents),
     /// An answer that was encoded before, because it stands in the log.
     Encoded(Arc<[u8]>),
+    /// Nothing to tell.
+    Done,
 }
 
 /// A ticket and where its outcome goes.
@@ -58,6 +60,7 @@ impl Ticket {
         {
             Outcome::Events(judged) => judged.encode_answer(out),
             Outcome::Encoded(answer) => out.extend_from_slice(&answer),
+            Outcome::Done => {}
         }
         Ok(())
     }
