@@ -43,22 +43,6 @@ fn fold(left: u64, right: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// What a table keeps of a hash, so that growing it reads nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tag(u32);
-
-impl Tag {
-    /// The tag of a hash.
-    pub(super) fn of(hash: u64) -> Self {
-        Self(hash as u32)
-    }
-
-    /// The hash by which the table places it: hashbrown takes a group from the low bits and a mark from the high ones.
-    pub(super) fn hash(self) -> u64 {
-        u64::from(self.0) * 0x1_0000_0001
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

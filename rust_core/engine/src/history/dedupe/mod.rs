@@ -8,7 +8,8 @@
 //! Two bounds. `expire` forgets what was recorded before a time. Past its share of `bytes_max` a shard forgets its
 //! oldest id early, one for each that comes; `stats` says since when ids are known.
 //!
-//! About 36 bytes an id: 24 for key and time in a queue of chunks, the rest a table of places in the queue.
+//! About 36 bytes an id: 24 for key and time in a queue of chunks, the rest a table of places in the queue. On the
+//! machine of `live` an insert takes 0.02 to 0.08 us among 100,000 ids and 0.2 us among four million.
 
 mod shard;
 

@@ -6,16 +6,15 @@
 //! items rests on. Nothing is evicted, because a stock of 0 must not be forgotten; who takes new facts in asks
 //! `has_room` first. A move of the floor drops items of which all was said before it: every kept snapshot knows it.
 //!
-//! About 300 bytes an item.
+//! About 300 bytes an item, and its texts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use hashbrown::HashTable;
-
 use super::super::checkpoint::{CatalogueShard, invalid, not_empty};
-use super::super::text_hash::{Tag, text_hash};
+use super::super::text_hash::text_hash;
 use super::super::{ItemFact, LiveFact};
+use super::table::Table;
 use crate::error::Result;
 
 /// Facts about items. Written by the fold, read by everybody.
@@ -29,15 +28,9 @@ pub struct LiveCatalogue {
 struct Facts {
     /// In the order of `told_at`.
     rows: Vec<Arc<LiveFact>>,
-    table: HashTable<Slot>,
+    table: Table,
     bytes: u64,
     position: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    tag: Tag,
-    row: u32,
 }
 
 impl LiveCatalogue {
@@ -184,20 +177,13 @@ impl LiveCatalogue {
 
 impl Facts {
     fn find(&self, item_id: &str, hash: u64) -> Option<u32> {
-        let tag = Tag::of(hash);
-        let is_it =
-            |slot: &Slot| slot.tag == tag && *self.rows[slot.row as usize].item_id == *item_id;
-        self.table.find(tag.hash(), is_it).map(|slot| slot.row)
+        let is_it = |row: u32| *self.rows[row as usize].item_id == *item_id;
+        self.table.find(hash, is_it)
     }
 
     fn add(&mut self, fact: Arc<LiveFact>, hash: u64) {
-        let slot = Slot {
-            tag: Tag::of(hash),
-            row: self.rows.len() as u32,
-        };
         self.bytes += fact.bytes();
+        self.table.insert(hash, self.rows.len() as u32);
         self.rows.push(fact);
-        self.table
-            .insert_unique(slot.tag.hash(), slot, |slot| slot.tag.hash());
     }
 }

@@ -1,10 +1,11 @@
 //! Checkpoints of user shards: out, and back in after every number was looked at.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::checkpoint::{CheckpointUser, UserShard, invalid, not_empty};
 use super::super::text_hash::text_hash;
+use super::interner::Interner;
 use super::{LiveEvent, LiveItem, LiveState, SHARDS, shard_of};
 use crate::error::{Error, Result};
 use crate::types::TimeUs;
@@ -25,54 +26,36 @@ impl LiveState {
         // Read before the lock: see `checkpoint`.
         let position = self.position();
         let copy = self.read(shard).copy();
-        let mut numbers = HashMap::new();
-        let export = |(user_id, events, truncated_before): (&str, &[LiveEvent], u64)| {
+        let mut items = Items::of(&copy.events, &self.items);
+        let users = copy.users().into_iter().enumerate();
+        let users = users.map(|(turn, (user_id, events, truncated_before))| {
             let mut user = CheckpointUser {
                 user_id: user_id.to_owned(),
+                positions: Vec::with_capacity(events.len()),
+                items: Vec::with_capacity(events.len()),
+                names: Vec::with_capacity(events.len()),
+                event_at_us: Vec::with_capacity(events.len()),
+                item_ids: Vec::new(),
                 truncated_before,
-                ..CheckpointUser::default()
             };
-            numbers.clear();
             for event in events {
-                self.export_event(event, &mut numbers, &mut user);
+                // Only a move of the floor past this event takes its item's text away.
+                let Some(number) = items.number(event, turn, &mut user.item_ids) else {
+                    continue;
+                };
+                user.positions.push(event.position);
+                user.items.push(number);
+                user.names.push(u32::from(event.name));
+                user.event_at_us.push(event.event_at.0);
             }
             user
-        };
-        let users = copy.users().into_iter().map(export);
+        });
         Ok(UserShard {
             shard: shard as u32,
             position: position.max(copy.position),
             evicted_before: copy.evicted_before,
             users: users.filter(|user| !user.positions.is_empty()).collect(),
         })
-    }
-
-    fn export_event(
-        &self,
-        event: &LiveEvent,
-        numbers: &mut HashMap<LiveItem, u32>,
-        user: &mut CheckpointUser,
-    ) {
-        let Some(item) = event.item else {
-            return;
-        };
-        let number = match numbers.get(&item) {
-            Some(&number) => number,
-            None => {
-                // Only a move of the floor past this event takes its item's text away.
-                let Some(text) = self.items.text(item) else {
-                    return;
-                };
-                let number = user.item_ids.len() as u32;
-                user.item_ids.push(text);
-                numbers.insert(item, number);
-                number
-            }
-        };
-        user.positions.push(event.position);
-        user.items.push(number);
-        user.names.push(u32::from(event.name));
-        user.event_at_us.push(event.event_at.0);
     }
 
     /// Takes a shard of a checkpoint into a new state; `event_names` are the checkpoint's. Events of names that the
@@ -135,9 +118,43 @@ impl LiveState {
     }
 }
 
+/// The items of a shard: looked up once, numbered anew for each user.
+struct Items {
+    /// Ascending.
+    items: Vec<LiveItem>,
+    texts: Vec<Option<Arc<str>>>,
+    /// For which user, and as what, an item was numbered last.
+    numbers: Vec<(usize, u32)>,
+}
+
+impl Items {
+    fn of(events: &[LiveEvent], interner: &Interner) -> Self {
+        let mut items: Vec<LiveItem> = events.iter().filter_map(|event| event.item).collect();
+        items.sort_unstable();
+        items.dedup();
+        Self {
+            texts: interner.texts_of(&items),
+            numbers: vec![(usize::MAX, 0); items.len()],
+            items,
+        }
+    }
+
+    /// The number of an event's item among those of the user whose turn it is.
+    fn number(&mut self, event: &LiveEvent, turn: usize, ids: &mut Vec<Arc<str>>) -> Option<u32> {
+        let at = self.items.binary_search(&event.item?).ok()?;
+        let text = self.texts[at].as_ref()?;
+        let (last_turn, number) = &mut self.numbers[at];
+        if *last_turn != turn {
+            (*last_turn, *number) = (turn, ids.len() as u32);
+            ids.push(text.clone());
+        }
+        Some(*number)
+    }
+}
+
 fn check_users(shard: &UserShard, name_count: usize) -> std::result::Result<(), String> {
     let mut newest_before = None;
-    let mut known = std::collections::HashSet::new();
+    let mut known = HashSet::new();
     for (at, user) in shard.users.iter().enumerate() {
         let wrong = |what: String| Err(format!("user {at}: {what}"));
         if let Err(what) = check_user(user, shard.position, name_count) {

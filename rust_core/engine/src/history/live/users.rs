@@ -1,24 +1,25 @@
-//! Users of one shard: where each is, in the order of their newest events.
+//! Users of one shard: where each is, and who was away longest.
 //!
-//! Users lie in chunks that never move, 64 bytes each (a cache line), found by a table of eight-byte slots. A list
-//! through them keeps the order of their newest events, so that the one that was away longest is found at once.
+//! Users lie in chunks that never move, 64 bytes each (a cache line), found by a table of eight-byte slots. The order
+//! of their newest events is not kept: a list through them would cost every event two more cache misses. It is made
+//! when somebody must go (a scan and a sort, about 0.1 us a user) and then used up. Whoever has come back since is
+//! newer than everybody in it, so that passing over them keeps the order exact.
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
-use super::super::text_hash::{Tag, text_hash};
+use super::super::text_hash::text_hash;
 use super::LiveEvent;
 use super::memory::{heap_bytes, room_for};
+use super::table::Table;
+use crate::types::prefetch;
 
 const CHUNK: usize = 256;
-const NONE: u32 = u32::MAX;
-/// A user, and a table slot of 9 bytes where the table is little more than half full.
-const USER_BYTES: u64 = 64 + 16;
+/// A user, a table slot of 8 bytes where the table is half full, and a place in the order.
+const USER_BYTES: u64 = 64 + 16 + 16;
 
-/// One user.
+/// One user, in a cache line of their own.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct User {
     /// Empty where nobody is.
     pub(super) user_id: Box<str>,
@@ -26,21 +27,21 @@ pub(super) struct User {
     pub(super) events: VecDeque<LiveEvent>,
     /// Events before this position may have been forgotten.
     pub(super) truncated_before: u64,
-    older: u32,
-    newer: u32,
+    /// Position of the newest event.
+    newest: u64,
 }
 
 const _: () = assert!(size_of::<User>() == 64);
 
-/// Users, their table and their order.
+/// Users and their table.
 #[derive(Debug)]
 pub(super) struct Users {
     chunks: Vec<Vec<User>>,
-    table: HashTable<Slot>,
-    oldest: u32,
-    newest: u32,
-    /// First of the empty places; `newer` leads to the next.
-    vacant: u32,
+    table: Table,
+    /// Places where nobody is.
+    vacant: Vec<u32>,
+    /// Who was away longest, last: position of the newest event as it was, and place.
+    order: Vec<(u64, u32)>,
     /// The newest events kept of a user.
     events_max: usize,
     /// Memory of all.
@@ -49,20 +50,22 @@ pub(super) struct Users {
     pub(super) event_count: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    tag: Tag,
-    at: u32,
+impl User {
+    /// Begins to fetch the id and the newest event.
+    pub(super) fn prefetch(&self) {
+        prefetch(self.user_id.as_bytes().get(..1).unwrap_or_default());
+        let newest = self.events.back().map(std::slice::from_ref);
+        prefetch(newest.unwrap_or_default());
+    }
 }
 
 impl Users {
     pub(super) fn new(events_max: usize) -> Self {
         Self {
             chunks: Vec::new(),
-            table: HashTable::new(),
-            oldest: NONE,
-            newest: NONE,
-            vacant: NONE,
+            table: Table::default(),
+            vacant: Vec::new(),
+            order: Vec::new(),
             events_max,
             bytes: 0,
             event_count: 0,
@@ -75,9 +78,8 @@ impl Users {
 
     /// Where a user is.
     pub(super) fn find(&self, user_id: &str, hash: u64) -> Option<u32> {
-        let tag = Tag::of(hash);
-        let is_it = |slot: &Slot| slot.tag == tag && *self.get(slot.at).user_id == *user_id;
-        self.table.find(tag.hash(), is_it).map(|slot| slot.at)
+        let is_it = |at| *self.get(at).user_id == *user_id;
+        self.table.find(hash, is_it)
     }
 
     pub(super) fn get(&self, at: u32) -> &User {
@@ -101,46 +103,57 @@ impl Users {
         Some(first as u32..(first + count) as u32)
     }
 
-    /// Where a user is; a new one is made without events, outside the order.
+    /// Begins to fetch what `find` reads of the table.
+    pub(super) fn prefetch_slot(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
+    /// Begins to fetch the user whom `find` will look at first, from a slot that was fetched.
+    pub(super) fn prefetch_user(&self, hash: u64) {
+        if let Some(user) = self.first(hash) {
+            prefetch(std::slice::from_ref(user));
+        }
+    }
+
+    /// Begins to fetch the id and the end of the events of that user, who was fetched.
+    pub(super) fn prefetch_content(&self, hash: u64) {
+        if let Some(user) = self.first(hash) {
+            user.prefetch();
+        }
+    }
+
+    /// Where a user is; a new one is made without events.
     pub(super) fn find_or_add(&mut self, user_id: &str, hash: u64, truncated_before: u64) -> u32 {
-        let tag = Tag::of(hash);
-        let chunks = &self.chunks;
-        let is_it = |slot: &Slot| {
-            slot.tag == tag
-                && *chunks[slot.at as usize / CHUNK][slot.at as usize % CHUNK].user_id == *user_id
-        };
-        let place = match self.table.entry(tag.hash(), is_it, |slot| slot.tag.hash()) {
-            Entry::Occupied(known) => return known.get().at,
-            Entry::Vacant(place) => place,
-        };
+        if let Some(at) = self.find(user_id, hash) {
+            return at;
+        }
         let user = User {
             user_id: user_id.into(),
             events: VecDeque::new(),
             truncated_before,
-            older: NONE,
-            newer: NONE,
+            newest: 0,
         };
-        let at = self.vacant;
-        let at = if at == NONE {
-            if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                self.chunks.push(Vec::with_capacity(CHUNK));
+        let at = match self.vacant.pop() {
+            Some(at) => {
+                *self.get_mut(at) = user;
+                at
             }
-            let number = self.chunks.len() - 1;
-            let chunk = &mut self.chunks[number];
-            chunk.push(user);
-            (number * CHUNK + chunk.len() - 1) as u32
-        } else {
-            let old = &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK];
-            self.vacant = old.newer;
-            *old = user;
-            at
+            None => {
+                if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+                    self.chunks.push(Vec::with_capacity(CHUNK));
+                }
+                let number = self.chunks.len() - 1;
+                let chunk = &mut self.chunks[number];
+                chunk.push(user);
+                (number * CHUNK + chunk.len() - 1) as u32
+            }
         };
-        place.insert(Slot { tag, at });
+        self.table.insert(hash, at);
         self.bytes += USER_BYTES + heap_bytes(user_id.len());
         at
     }
 
-    /// Puts an event behind a user's others, of which the newest stay, and the user behind all others.
+    /// Puts an event behind a user's others, of which the newest stay.
     pub(super) fn push(&mut self, at: u32, event: LiveEvent) {
         let events_max = self.events_max;
         let user = self.get_mut(at);
@@ -160,11 +173,9 @@ impl Users {
             }
             self.event_count += 1;
         }
-        self.get_mut(at).events.push_back(event);
-        if self.newest != at {
-            self.unlink(at);
-            self.link_newest(at);
-        }
+        let user = self.get_mut(at);
+        user.events.push_back(event);
+        user.newest = event.position;
     }
 
     /// Drops a user's events before a position. The user goes when none is left; what was marked as missing is given
@@ -198,63 +209,45 @@ impl Users {
 
     /// Forgets the user whose newest event is the oldest, and gives the position before which events are missing now.
     pub(super) fn remove_oldest(&mut self) -> Option<u64> {
-        let at = self.oldest;
-        if at == NONE {
+        if self.len() == 0 {
             return None;
         }
-        let newest = self
-            .get(at)
-            .events
-            .back()
-            .map_or(0, |event| event.position + 1);
-        Some(self.remove(at).max(newest))
+        loop {
+            let Some((newest, at)) = self.order.pop() else {
+                self.make_order();
+                continue;
+            };
+            let user = self.get(at);
+            if !user.user_id.is_empty() && user.newest == newest {
+                return Some(self.remove(at).max(newest + 1));
+            }
+        }
+    }
+
+    fn first(&self, hash: u64) -> Option<&User> {
+        self.table.find(hash, |_| true).map(|at| self.get(at))
+    }
+
+    fn make_order(&mut self) {
+        let places = self.chunks.iter().flatten().zip(0..);
+        let here = places.filter(|(user, _)| !user.user_id.is_empty());
+        self.order.extend(here.map(|(user, at)| (user.newest, at)));
+        self.order
+            .sort_unstable_by_key(|(newest, _)| std::cmp::Reverse(*newest));
     }
 
     fn remove(&mut self, at: u32) -> u64 {
-        self.unlink(at);
-        let vacant = self.vacant;
+        self.vacant.push(at);
         let user = self.get_mut(at);
         let truncated_before = user.truncated_before;
-        user.newer = vacant;
         let user_id = std::mem::take(&mut user.user_id);
         let events = std::mem::take(&mut user.events);
-        self.vacant = at;
         self.event_count -= events.len();
         self.bytes -= USER_BYTES
             + heap_bytes(user_id.len())
             + events_bytes(room_for(events.len(), self.events_max));
-        let tag = Tag::of(text_hash(&user_id));
-        if let Ok(slot) = self.table.find_entry(tag.hash(), |slot| slot.at == at) {
-            slot.remove();
-        }
+        self.table.remove(text_hash(&user_id), at);
         truncated_before
-    }
-
-    fn unlink(&mut self, at: u32) {
-        let (older, newer) = (self.get(at).older, self.get(at).newer);
-        if older != NONE {
-            self.get_mut(older).newer = newer;
-        } else if self.oldest == at {
-            self.oldest = newer;
-        }
-        if newer != NONE {
-            self.get_mut(newer).older = older;
-        } else if self.newest == at {
-            self.newest = older;
-        }
-    }
-
-    fn link_newest(&mut self, at: u32) {
-        let before = self.newest;
-        let user = self.get_mut(at);
-        user.older = before;
-        user.newer = NONE;
-        if before == NONE {
-            self.oldest = at;
-        } else {
-            self.get_mut(before).newer = at;
-        }
-        self.newest = at;
     }
 }
 
