@@ -285,6 +285,52 @@ def read_event_log(
     >>> pyarrow.table(events).to_pandas()  # doctest: +SKIP
     """
 
+def read_decisions(directory: str, *, from_position: int | None = None, limit: int = 10_000) -> ArrowTable:
+    """Decisions of a decision log as a table, oldest first.
+
+    Args:
+        directory: the decision log.
+        from_position: where to begin; by default at the oldest that is kept.
+        limit: rows at most, 0 or more.
+
+    Columns: `position`, `decided_at_us`, `user_id`, `placement`, `snapshot_id`, `events_position`, `used_events`,
+    `is_live_state_incomplete`, the answer as `item_ids` and `scores`, the best 200 candidates as `candidate_ids`,
+    `candidate_scores` and `candidate_source_scores` (six each: item_knn, user_knn, repeat, popular_1d, popular_7d,
+    popular_30d), `propensity`, `sample_rate` (weigh by its inverse) and `program_version`.
+
+    Raises:
+        FailedPreconditionError: there is no such directory.
+        NotFoundError: `from_position` was deleted with its segment.
+        SnapshotError: the log is damaged.
+
+    >>> pyarrow.table(read_decisions("data/decisions", limit=100)).to_pandas()  # doctest: +SKIP
+    """
+
+def replay_decisions(
+    decisions_dir: str, events_dir: str, snapshots_dir: str, *, position: int | None = None, last: int = 1
+) -> str:
+    """Makes decisions of the decision log again and compares them byte for byte.
+
+    Args:
+        decisions_dir: the decision log.
+        events_dir: the event log, for the catalogue as it was.
+        snapshots_dir: the snapshots.
+        position: one decision by its place in the decision log.
+        last: without a position, so many of the newest.
+
+    Returns:
+        A JSON array, oldest first, of objects with `position`, `decided_at_us`, `snapshot_id` and `verdict`: "SAME";
+        "DIFFERENT", then with `recorded` and `replayed` (encoded answers in base64) and `is_catalogue_same`; or
+        "NOT_RETAINED", then with `missing`.
+
+    Raises:
+        FailedPreconditionError: there is no decision log.
+        NotFoundError: no decision has that position yet.
+        SnapshotError: a log or snapshot is damaged.
+
+    >>> replay_decisions("data/decisions", "data/events", "data/snapshots", last=3)  # doctest: +SKIP
+    """
+
 def item_neighbours(
     indptr: _Int64s,
     indices: _UInt32s,

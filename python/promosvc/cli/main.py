@@ -24,6 +24,7 @@ VERBS = {
     "upsert": ("recording", "upsert", "Tell a running server about an item: price, stock, availability."),
     "recommend": ("asking", "recommend", "Ask a running server for recommendations."),
     "status": ("asking", "status", "Ask a running server what it runs on."),
+    "replay": ("replaying", "replay", "Make recorded decisions again and compare them byte for byte."),
     "config": ("configuration", "config", "Print the commented configuration with the defaults."),
 }
 

@@ -16,7 +16,7 @@ use arrow_array::{
     StringArray, StringViewArray,
 };
 use arrow_schema::{DataType, Field, Schema};
-use promosvc_engine::error::{Error, Result};
+use promosvc_engine::error::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
 
@@ -60,6 +60,18 @@ impl ArrowTable {
     fn __len__(&self) -> usize {
         self.batch.num_rows()
     }
+}
+
+/// A table of columns without nulls.
+pub(crate) fn table(columns: Vec<(&str, ArrayRef)>) -> Result<ArrowTable> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, DataType::clone(column.data_type()), false))
+        .collect();
+    let arrays = columns.into_iter().map(|(_, column)| column).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map(ArrowTable::new)
+        .map_err(|error| Error::new(ErrorKind::Internal, "ANSWER_MALFORMED", error.to_string()))
 }
 
 /// The users as `Engine.recommend` reads them: one column, `user_id`.

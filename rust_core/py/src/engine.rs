@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{ArrayRef, Float32Array, StringArray, UInt32Array};
 use promosvc_engine::decision::{Placement, RecommendRequest, SeenRule};
 use promosvc_engine::engine::{EngineSettings, EvaluationOptions};
-use promosvc_engine::error::{Error, ErrorKind, Result};
+use promosvc_engine::error::Result;
 use promosvc_engine::snapshot::{Snapshot, SourceWeights};
 use promosvc_engine::types::{Source, TimeUs};
 use pyo3::prelude::*;
 use serde_json::json;
 
 use crate::arrays::count;
-use crate::arrow::{ArrowTable, read_strings};
+use crate::arrow::{ArrowTable, read_strings, table};
 use crate::errors::{to_python, wrong};
 
 /// The served engine on one snapshot. It owns no threads, so it works in a forked child.
@@ -262,15 +261,4 @@ fn parse_weights(named: BTreeMap<String, f32>) -> Result<SourceWeights> {
         weights.0[parse_source("weights", &name)? as usize] = weight;
     }
     Ok(weights)
-}
-
-fn table(columns: Vec<(&str, ArrayRef)>) -> Result<ArrowTable> {
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|(name, column)| Field::new(*name, DataType::clone(column.data_type()), false))
-        .collect();
-    let arrays = columns.into_iter().map(|(_, column)| column).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
-        .map(ArrowTable::new)
-        .map_err(|error| Error::new(ErrorKind::Internal, "ANSWER_MALFORMED", error.to_string()))
 }

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod arrow;
+mod decisions;
 mod engine;
 mod errors;
 mod event_log;
@@ -23,6 +24,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Door>()?;
     module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(engine::verify_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(decisions::read_decisions, module)?)?;
+    module.add_function(wrap_pyfunction!(decisions::replay_decisions, module)?)?;
     module.add_function(wrap_pyfunction!(errors::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::read_users, module)?)?;
     module.add_function(wrap_pyfunction!(event_log::event_key, module)?)?;

@@ -6,6 +6,7 @@ use prost::Message;
 use crate::clock::Clock;
 use crate::config::ClockMode;
 use crate::convert::{time_from, timestamp};
+use crate::decisions::DecisionLog;
 use crate::door::Door;
 use crate::health::undecodable;
 use crate::recording::{Recording, RecordingStatus};
@@ -45,7 +46,7 @@ pub(crate) fn get_status(door: &Door, request: &[u8], out: &mut Vec<u8>) -> Resu
         live_state,
         dedupe,
         request_window,
-        ..Default::default()
+        decision_log: door.decisions().map(DecisionLog::status),
     };
     out.extend_from_slice(&response.encode_to_vec());
     Ok(())

@@ -155,13 +155,22 @@ impl Door {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let call = RecommendCall::decode(request)?;
-        let (placement, request) = call.check()?;
-        let answer = self
-            .engine()
-            .recommend(placement, &request, self.clock().now())?;
+        let (placement, asked) = call.check()?;
+        let now = self.clock().now();
+        let kept_by = self.decisions().filter(|decisions| decisions.samples());
+        let (answer, trace) = match kept_by {
+            None => (self.engine().recommend(placement, &asked, now)?, None),
+            Some(_) => {
+                let (answer, trace) = self.engine().recommend_traced(placement, &asked, now)?;
+                (answer, Some(trace))
+            }
+        };
         deadline::check(deadline, "the answer was encoded")?;
-        let issuer = self.issuer(&request, &answer);
+        let issuer = self.issuer(&asked, &answer);
         encode_recommendation(placement, &answer, issuer.as_ref(), out);
+        if let (Some(decisions), Some(trace)) = (kept_by, trace) {
+            decisions.keep(request, placement, answer, trace);
+        }
         Ok(())
     }
 

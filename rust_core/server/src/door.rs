@@ -11,6 +11,7 @@ use crate::admission::Admission;
 use crate::attribution::Attribution;
 use crate::clock::{Clock, machine_now};
 use crate::config::ServerConfig;
+use crate::decisions::DecisionLog;
 use crate::fork::Owner;
 use crate::health::{Health, Life};
 use crate::recording::{Recording, recover};
@@ -30,6 +31,7 @@ pub struct Door {
     snapshots: Snapshots,
     attribution: Option<Attribution>,
     recording: Option<Arc<Recording>>,
+    decisions: Option<DecisionLog>,
     started_at: TimeUs,
 }
 
@@ -61,11 +63,14 @@ impl Door {
             snapshots,
             placements,
             events,
-            decisions: _,
+            decisions,
             attribution,
         } = config;
         let attribution = attribution
             .map(|config| Attribution::open(&config.keys_file))
+            .transpose()?;
+        let decisions = decisions
+            .map(|config| DecisionLog::open(&config, &placements))
             .transpose()?;
         let settings = EngineSettings { placements };
         let clock = Arc::new(Clock::new(clock));
@@ -90,6 +95,7 @@ impl Door {
             admission: Admission::new(server.in_flight_calls_max),
             attribution,
             recording,
+            decisions,
             health,
             started_at: machine_now(),
         })
@@ -142,6 +148,11 @@ impl Door {
                 "this server records nothing; send writes to the one that has the event log",
             )
         })
+    }
+
+    /// What keeps decisions; none where it is switched off.
+    pub(crate) fn decisions(&self) -> Option<&DecisionLog> {
+        self.decisions.as_ref()
     }
 
     pub(crate) fn started_at(&self) -> TimeUs {

@@ -24,6 +24,7 @@ mod config;
 mod connection;
 mod convert;
 mod deadline;
+mod decisions;
 mod dispatch;
 mod door;
 mod ends;
@@ -35,6 +36,7 @@ mod log_rows;
 mod method;
 mod recording;
 mod reflection;
+mod replay;
 mod server;
 mod snapshots;
 mod status;
@@ -49,6 +51,8 @@ pub use config::{
     AttributionConfig, ClockConfig, ClockMode, DecisionsConfig, EventsConfig, ListenConfig,
     ServerConfig, SnapshotsConfig,
 };
+pub use decisions::{CANDIDATE_SOURCES, DecisionReader, DecisionRow};
 pub use door::Door;
 pub use log_rows::{EventRow, ItemRow, LogRow, read_log_rows};
+pub use replay::{ReplayFolders, Replayed, Verdict, Which, replay, replayed_to_json};
 pub use server::Server;
