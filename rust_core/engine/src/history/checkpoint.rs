@@ -7,9 +7,10 @@
 //! A part holds the log before a position of its own, so that parts are taken one after the other while the fold goes
 //! on; replaying begins at the lowest of these positions, and each part passes over what it holds already. A part that
 //! nothing of late belonged to is as far as the fold is: its position is that of the whole, *read before the part's
-//! lock is taken*. Everything below the whole's position had been handed to the parts before it was published, so that
-//! the part holds it; read after the lock, the position could stand past an entry that came in between. Entries of the
-//! part itself may be newer than that position, and then the last of them decides.
+//! lock is taken* (under the lock would do as well). Everything below the whole's position had been handed to the parts
+//! before it was published, so that the part holds it; read after the lock was given back, the position could stand
+//! past an entry that came in between. Entries of the part itself may be newer than that position, and then the last of
+//! them decides.
 
 use std::sync::Arc;
 

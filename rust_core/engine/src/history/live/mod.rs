@@ -22,7 +22,8 @@
 //! so that the look-ups of a record run in stages and overlap theirs (`record`, `shard`, `interner`): one after the
 //! other they took 1.7 us at a million users. A user is read in 1.3 to 2 us. A user weighs 96 bytes and two
 //! allocations, an event 24 bytes and at most half as much again for room to grow: 46 bytes an event in all at eight
-//! events a user, 30 at a hundred. A checkpoint's copy takes 10 us a user, of which its shard is locked for 0.5.
+//! events a user, 30 at a hundred. A checkpoint's copy takes 10 us a user, of which its shard is locked for
+//! about 0.5, by a profile.
 //!
 //! The trade-off: positions and times are kept whole (24 bytes an event) and users in growing lists of their own,
 //! where a shared ring would take less; so a reader copies one slice, and forgetting a user or a prefix is exact.
