@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use promosvc_engine::engine::{Engine, EngineSettings};
 use promosvc_engine::error::{Error, ErrorKind, Result};
-use promosvc_engine::history::{Effect, ItemFact, LiveSettings, LiveState, RecordedEvent};
+use promosvc_engine::history::{Effect, LiveSettings, LiveState, RecordedEvent};
 use promosvc_engine::snapshot::Snapshot;
 use promosvc_engine::types::TimeUs;
 use prost::Message;
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::convert::{RecommendCall, encode_recommendation};
 use crate::decisions::{DecisionReader, placement_from_json};
+use crate::recording::item_effect;
 use crate::storage::{DiskFiles, KIND_EVENTS, LogReader};
 use crate::wire::promosvc::log::v1 as wire;
 
@@ -312,7 +313,7 @@ fn live_state(
     });
     let facts = facts
         .iter()
-        .map(|(position, fact)| (*position, Effect::Item(fact_of(fact))));
+        .map(|(position, fact)| (*position, item_effect(fact)));
     let mut effects: Vec<(u64, Effect<'_>)> = events.chain(facts).collect();
     effects.sort_by_key(|(position, _)| *position);
     for (position, effect) in effects {
@@ -320,30 +321,6 @@ fn live_state(
     }
     live.apply(until, &[]);
     Ok(live)
-}
-
-fn fact_of(fact: &wire::ItemFact) -> ItemFact<'_> {
-    let wire::ItemFact {
-        item_id,
-        kind,
-        title,
-        category,
-        brand,
-        unit_price_minor,
-        currency,
-        stock,
-        is_available,
-    } = fact;
-    ItemFact {
-        item_id,
-        kind: kind.as_deref(),
-        title: title.as_deref(),
-        category: category.as_deref(),
-        brand: brand.as_deref(),
-        unit_price: unit_price_minor.zip(currency.as_deref()),
-        stock: *stock,
-        is_available: *is_available,
-    }
 }
 
 fn not_found(position: u64, end: u64) -> Error {

@@ -15,12 +15,16 @@ use promosvc_server::{
 };
 use prost::Message;
 use serde_json::{Value, json};
+use support::recording::{ok, record, recording_config, time, upsert, upsert_items, view};
+use support::snapshot::random;
 use support::wire::promosvc::log::v1 as log;
 use support::wire::promosvc::v1 as wire;
 use support::{GET_STATUS, RECOMMEND, SET_CLOCK, WATERMARK_US, config, parsed, published};
 use tempfile::TempDir;
 
 const HOUR_US: i64 = 3_600_000_000;
+
+type Change = fn(&mut log::DecisionRecord);
 
 /// A folder with a published snapshot, and a configuration that keeps every decision.
 fn keeping(sample_rate: f64) -> (TempDir, Value) {
@@ -140,6 +144,138 @@ fn decisions_come_out_the_same_again() {
     }
 }
 
+/// Numbers drawn by a seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A shop that is busy: users of the snapshot and new ones, prices, stocks, categories and new items that change, and
+/// more events than live state may remember.
+fn be_busy(door: &Door, steps: u64) -> usize {
+    let mut draw = Draw(7);
+    let mut decisions = 0;
+    for step in 0..steps {
+        let user_id = ["user-0", "user-1", "ann", "bob"][draw.below(4) as usize];
+        // The snapshot has twelve items; the last four are new.
+        let item_id = random::item_id(draw.below(16) as usize);
+        match draw.below(8) {
+            0..3 => {
+                let event = wire::Event {
+                    event_name: ["view_item", "purchase", "add_to_cart"][draw.below(3) as usize]
+                        .to_owned(),
+                    event_at: time(WATERMARK_US - draw.below(1 << 40) as i64),
+                    ..view(&format!("e-{step}"), user_id, &item_id)
+                };
+                assert_eq!(record(door, vec![event]), [1]);
+            }
+            3 | 4 => {
+                let mut request = upsert(&format!("r-{step}"), &item_id, draw.below(3) as i64);
+                let item = &mut request.items[0];
+                match draw.below(4) {
+                    0 => {
+                        item.unit_price = Some(wire::Money {
+                            amount_minor: draw.below(1_000) as i64,
+                            currency: "USD".to_owned(),
+                        })
+                    }
+                    1 => item.category = Some(["bread", "tea"][draw.below(2) as usize].to_owned()),
+                    2 => item.is_available = Some(draw.below(2) == 0),
+                    _ => item.title = Some(format!("{item_id}, renamed in step {step}")),
+                }
+                ok::<wire::UpsertItemsResponse>(&upsert_items(door, &request));
+            }
+            _ => {
+                let request = wire::RecommendRequest {
+                    page_size: 1 + draw.below(20) as i32,
+                    seen_filter: Some(wire::SeenFilter {
+                        hide_seen: draw.below(2) == 0,
+                        ..Default::default()
+                    }),
+                    ..for_user(user_id)
+                };
+                call(door, RECOMMEND, &request);
+                decisions += 1;
+            }
+        }
+    }
+    decisions
+}
+
+#[test]
+fn live_decisions_come_out_the_same_again() {
+    let (root, keeping) = keeping(1.0);
+    let mut config = recording_config(root.path());
+    config["decisions"] = keeping["decisions"].clone();
+    config["events"]["events_per_user_max"] = json!(8);
+    let door = door(&config);
+    let decisions = be_busy(&door, 400);
+    drop(door);
+
+    let all = replayed(root.path(), Which::Last(1_000));
+    assert_eq!(all.len(), decisions);
+    assert!(all_same(&all), "{all:?}");
+
+    let reader = DecisionReader::open(&root.path().join("decisions")).expect("opens");
+    let rows = reader.rows(0, 1_000).expect("rows");
+    let with_events = rows.iter().filter(|row| row.used_events > 0).count();
+    let incomplete = rows
+        .iter()
+        .filter(|row| row.is_live_state_incomplete)
+        .count();
+    assert!(
+        with_events > decisions / 2 && incomplete > 10,
+        "{with_events} {incomplete}"
+    );
+
+    // Without the event log there is no telling what the catalogue was, where anything had been told of it.
+    fs::rename(root.path().join("events"), root.path().join("events-gone")).expect("renames");
+    let without_log = replayed(root.path(), Which::Last(1_000));
+    let gone = |replayed: &&Replayed| matches!(replayed.verdict, Verdict::NotRetained(_));
+    assert!(without_log.iter().filter(gone).count() > decisions / 2);
+    fs::rename(root.path().join("events-gone"), root.path().join("events")).expect("renames");
+
+    // A decision rests on the events that it names, on their times, and on all of the log before its position.
+    let changes: [(&str, Change); 4] = [
+        ("events", |decision| decision.user_events.clear()),
+        ("times", |decision| {
+            for event in &mut decision.user_events {
+                event.event_at_us -= 1 << 41;
+            }
+        }),
+        ("completeness", |decision| {
+            decision.is_live_state_incomplete = !decision.is_live_state_incomplete;
+        }),
+        ("position", |decision| {
+            decision.events_position = decision.events_position.min(60);
+        }),
+    ];
+    for (at, (what, change)) in changes.into_iter().enumerate() {
+        let kept = root.path().join(format!("kept-{at}"));
+        altered(root.path(), change);
+        let different =
+            |replayed: &&Replayed| matches!(replayed.verdict, Verdict::Different { .. });
+        let changed = replayed(root.path(), Which::Last(1_000));
+        assert!(
+            changed.iter().filter(different).count() > 20,
+            "{what}: {changed:?}"
+        );
+        fs::rename(root.path().join("decisions"), kept).expect("renames");
+        fs::rename(
+            root.path().join("decisions-before"),
+            root.path().join("decisions"),
+        )
+        .expect("renames");
+    }
+}
+
 #[test]
 fn tokens_are_no_part_of_what_is_compared() {
     let (root, mut config) = keeping(1.0);
@@ -187,7 +323,6 @@ fn an_altered_record_is_different() {
 /// Each input of a decision changes it: so a record that came out the same had them right.
 #[test]
 fn every_input_counts() {
-    type Change = fn(&mut log::DecisionRecord);
     let changes: [(&str, Change); 4] = [
         ("request", |decision| {
             decision.request = for_user("user-1").encode_to_vec();

@@ -66,6 +66,7 @@ use crate::storage::{Files, LogLock};
 pub(crate) use self::recovery::{Recovered, recover};
 pub(crate) use self::status::RecordingStatus;
 pub(crate) use self::ticket::Ticket;
+pub(crate) use self::upsert_items::item_effect;
 
 /// Without a grace threads end at once unless the disk hangs; then they are left behind.
 const END_WITHIN: Duration = Duration::from_secs(1);

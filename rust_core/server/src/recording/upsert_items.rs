@@ -74,7 +74,7 @@ impl CheckedItems {
 }
 
 /// What live state learns of a fact.
-pub(super) fn item_effect(fact: &log::ItemFact) -> Effect<'_> {
+pub(crate) fn item_effect(fact: &log::ItemFact) -> Effect<'_> {
     Effect::Item(fact_of(fact))
 }
 
