@@ -1,6 +1,6 @@
 """Runs every command of docs/grpcurl.md with the real grpcurl against the demo's data.
 
-A block is a command behind `$ ` (with continuation lines) and what it prints. Each printed line must occur in
+A block is a command behind `$ ` (with lines that continue it) and what it prints. Each printed line must occur in
 the real output; numbers and ids that data or a new model may change are compared by shape only.
 """
 
@@ -21,13 +21,16 @@ def blocks() -> list[tuple[str, list[str]]]:
     for block in re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         command, *printed = block.replace("\\\n", " ").strip().split("\n")
         assert command.startswith("$ "), command
+        # A quoted text may go over several lines.
+        while command.count("'") % 2:
+            command += printed.pop(0)
         found.append((command[2:], [line for line in printed if line.strip() not in ("", "...")]))
     return found
 
 
 def shape(line: str) -> str:
     """The line without what data may change: numbers, the text of titles and categories, snapshot ids."""
-    line = re.sub(r'"(title|category|snapshotId|version|itemId)": ".*?"', r'"\1": "…"', line.strip())
+    line = re.sub(r'"(title|category|snapshotId|version|itemId|attributionToken)": ".*?"', r'"\1": "…"', line.strip())
     return re.sub(r"\d[\d.]*(e-\d+)?", "0", line).rstrip(",")
 
 
