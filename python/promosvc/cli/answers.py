@@ -38,7 +38,7 @@ def _basis(reason: recommend_pb2.Reason) -> str:
     match reason.WhichOneof("basis"):
         case "because_of_item":
             basis = reason.because_of_item
-            place = "in the cart" if basis.is_in_cart else "chosen before"
+            place = "in the cart" if basis.is_in_cart else "in the history"
             return f"similar to {basis.title or basis.item_id}, {place}"
         case "similar_users":
             count = reason.similar_users.user_count

@@ -13,8 +13,8 @@ from promosvc.cli.options import config_option
 from promosvc.cli.progress import progress
 from promosvc.config import Config
 
-# Households of Complete Journey; "stranger" is nobody.
-HOUSEHOLD, STRANGER = "1", "stranger"
+# A household of Complete Journey; the others are nobody, until the visitor views something.
+HOUSEHOLD, STRANGER, VISITOR = "1", "stranger", "visitor"
 
 GRPCURL_LINES = r"""
 Ask it yourself, in another terminal:
@@ -26,6 +26,9 @@ Ask it yourself, in another terminal:
   grpcurl -plaintext -d '{{"entity_kind": "ENTITY_KIND_USER", "entity_keys": [{{"entity_id": "{user}"}}]}}' \
     {address} promosvc.v1.PromoService/GetFeatures
   grpcurl -plaintext {address} promosvc.v1.AdminService/GetStatus
+Tell it something, and ask again:
+  promosvc record purchase {user} ITEM_ID --server {address}
+  promosvc upsert ITEM_ID --stock 0 --server {address}
 or: promosvc recommend {user} --server {address}
 docs/grpcurl.md explains more.
 """
@@ -90,7 +93,7 @@ def _learn(loaded: Config) -> None:
 
 def _ask(address: str) -> None:
     from promosvc.cli.answers import print_recommendation
-    from promosvc.client import Client
+    from promosvc.client import Client, event
     from promosvc.v1 import recommend_pb2
 
     with Client(address, timeout_seconds=5) as client:
@@ -121,6 +124,16 @@ def _ask(address: str) -> None:
         for title, ask in questions:
             print_recommendation(ask(), title)
             click.echo()
+        # With an id of its own: a second demo on the same data records it once.
+        viewed = personal.items[0]
+        client.record_events(
+            [event("view_item", VISITOR, item_id=viewed.item_id, event_at=now, event_id="demo-view")]
+        )
+        print_recommendation(
+            client.recommend(VISITOR, page_size=5, include_reasons=True),
+            f"For a visitor who viewed {viewed.title or viewed.item_id} a moment ago",
+        )
+        click.echo()
     click.echo(GRPCURL_LINES.format(address=address, user=HOUSEHOLD))
 
 
