@@ -5,31 +5,31 @@ calls in flight) on core 1. Runs of all servers are interleaved; figures are med
 within a round, so that a slow minute hits both sides. Recommend asks for 20 items for every household of the demo's
 snapshot in turn, seen filter on, category cap off; any status but OK fails the bench. The physical limit of a call is
 what bare tonic costs (HTTP/2, syscalls, no work), and the empty handler on grpcio is what the same service would cost in
-Python before it did anything.
+Python before it did anything. The servers record, sign and sample as `promosvc serve` does by default, refresher off.
+
+Then the writing half (bench/writing.py): RecordEvents against SQLite, how soon an event is seen, reads under writes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.harness import ROOT, finish, median, print_conditions, print_table, versions
+from bench.servers import GENERATOR_CORE, SERVER_CORE, load, pin, process, promosvc_server, shared_folder
+from bench.writing import SWAP_SECONDS, WRITES_PER_SECOND, measure_writing
 
 HEALTH = "/grpc.health.v1.Health/Check"
 RECOMMEND = "/promosvc.v1.PromoService/Recommend"
-SERVER_CORE, GENERATOR_CORE = 0, 1
 SEED = 7
 
 
@@ -69,11 +69,15 @@ def main() -> None:
         "rounds": f"{arguments.rounds} x {arguments.seconds:g} s each, interleaved, medians",
         "requests": "20 items, every household of the demo's snapshot in turn, seen filter on, category cap off",
         "versions": versions("promosvc", "grpcio", "uvloop"),
+        "writing": "new events of the demo's households and items, every one accepted; SQLite in process, WAL, "
+        "synchronous=FULL, one transaction a batch, on the server's core and the same disk; reads under "
+        f"{WRITES_PER_SECOND:,} events/s while two ready snapshots swap in {SWAP_SECONDS:g} s",
         "h2load": shutil.which("h2load") or "absent: its rows are left out",
     }
     print_conditions("serving: calls answered per second on one core", conditions)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # Below the project: a temporary directory may lie in memory, where a sync costs nothing.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "target", prefix="bench-")))
         figures = measure(arguments, folder, stack)
     finish(figures)
 
@@ -81,8 +85,12 @@ def main() -> None:
 def measure(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str, Any]:
     """Measure all rows; prints the table and gives the figures."""
     plain, reasons, users = write_requests(arguments.data, folder)
-    native = stack.enter_context(promosvc_server(arguments.data, "native"))
-    grpcio_door = stack.enter_context(promosvc_server(arguments.data, "grpcio"))
+    native, grpcio_door = (
+        stack.enter_context(
+            promosvc_server(shared_folder(arguments.data, folder / transport), transport, "--no-refresh")
+        )
+        for transport in ("native", "grpcio")
+    )
     empty_grpcio = stack.enter_context(process([sys.executable, "-m", "bench.peers.empty_grpcio"], str.strip))
     bare = stack.enter_context(process([str(ROOT / "target/release/bare_tonic")], str.strip))
 
@@ -98,7 +106,9 @@ def measure(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> di
     for turn in range(arguments.rounds):
         for name, (address, method, requests) in rows.items():
             print(f"  round {turn + 1} of {arguments.rounds}: {name}", file=sys.stderr)
-            runs[name].append(load(name, address, method, requests, arguments.seconds))
+            sent = ["--empty"] if requests is None else ["--requests-file", str(requests)]
+            options = ["--method", method, "--seconds", str(arguments.seconds), *sent]
+            runs[name].append(load(name, address, *options))
 
     rates = {name: [run["requests_per_s"] for run in of_name] for name, of_name in runs.items()}
     table: list[list[object]] = [
@@ -142,7 +152,9 @@ def measure(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> di
         figures["bare_h2load_rps"] = h2load(bare, arguments.seconds)
         print(f"h2load: {figures['health_h2load_rps']:,} native, {figures['bare_h2load_rps']:,} bare tonic")
     print()
-    return figures
+    return figures | measure_writing(
+        arguments.data, folder, plain, rounds=arguments.rounds, seconds=arguments.seconds
+    )
 
 
 def build_demo(data: Path) -> None:
@@ -179,61 +191,6 @@ def write_requests(data: Path, folder: Path) -> tuple[Path, Path, int]:
                 out.write(struct.pack("<I", len(message)) + message)
         paths.append(path)
     return paths[0], paths[1], len(users)
-
-
-def promosvc_server(data: Path, transport: str) -> Any:
-    """A served snapshot behind one door, as a process."""
-    command = [sys.executable, "-m", "promosvc.cli", "serve", "--data", str(data), "--clock", "watermark"]
-    command += ["--port", "0", "--workers", "1", "--transport", transport]
-    return process(command, lambda line: json.loads(line)["serving"])
-
-
-@contextmanager
-def process(command: list[str], address_of: Callable[[str], str]) -> Iterator[str]:
-    """A server process on the server's core; gives the address that its first line says."""
-    running = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: pin(SERVER_CORE),
-    )
-    try:
-        assert running.stdout is not None
-        yield address_of(running.stdout.readline())
-    finally:
-        running.send_signal(signal.SIGTERM)
-        try:
-            running.wait(10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-
-
-def pin(core: int) -> None:
-    """Keep this process on one of the cores that it may use."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
-
-
-def load(name: str, address: str, method: str, requests: Path | None, seconds: float) -> dict[str, Any]:
-    """One run of the load generator.
-
-    Raises:
-        SystemExit: a call failed.
-    """
-    command = [str(ROOT / "target/release/loadgen"), "--address", address, "--method", method]
-    command += ["--seconds", str(seconds)]
-    command += ["--empty"] if requests is None else ["--requests-file", str(requests)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, preexec_fn=lambda: pin(GENERATOR_CORE)
-    )
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    failed = {status: count for status, count in result["statuses"].items() if status != "0"}
-    if failed or result["errors"]:
-        raise SystemExit(f"{name}: calls failed: {failed} {result['errors']}")
-    return result
 
 
 def h2load(address: str, seconds: float) -> int:

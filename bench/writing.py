@@ -52,7 +52,16 @@ def measure_writing(
     users, items = id_lists(data, folder)
     ids = ("--users-file", str(users), "--items-file", str(items))
     runs: dict[str, list[float]] = {
-        name: [] for name in ("record", "sqlite", "visible_p50", "visible_p99", "quiet", "under_writes")
+        name: []
+        for name in (
+            "record",
+            "sqlite",
+            "sqlite_in_order",
+            "visible_p50",
+            "visible_p99",
+            "quiet",
+            "under_writes",
+        )
     }
     event_bytes = 0.0
     with ExitStack() as stack:
@@ -69,7 +78,9 @@ def measure_writing(
             recorded = load("RecordEvents", recorder, *options, *clock_start(recorder))
             runs["record"].append(recorded["events_per_s"])
             event_bytes = recorded["event_bytes"]
-            runs["sqlite"].append(sqlite_events_per_s(folder / f"sqlite-{turn}.db", users, items, seconds))
+            for name, order in (("sqlite", ()), ("sqlite_in_order", ("--in-order",))):
+                file = folder / f"{name}-{turn}.db"
+                runs[name].append(sqlite_events_per_s(file, users, items, seconds, *order))
 
             one_at_a_time = ("--connections", "1", "--in-flight", "1", "--seconds", str(seconds))
             pairs = load(
@@ -94,6 +105,7 @@ def measure_writing(
     rows = [
         ("RecordEvents, batches of 500, events/s", "record"),
         ("SQLite, batches of 500, events/s", "sqlite"),
+        ("SQLite, ids in order, events/s", "sqlite_in_order"),
         ("RecordEvents, then Recommend: p50 us", "visible_p50"),
         ("RecordEvents, then Recommend: p99 us", "visible_p99"),
         ("Recommend, quiet, calls/s", "quiet"),
@@ -120,6 +132,7 @@ def measure_writing(
         "record_event_bytes": round(event_bytes),
         "sqlite_events_per_s": round(median(runs["sqlite"])),
         "record_events_vs_sqlite": ratio("record", "sqlite"),
+        "record_events_vs_sqlite_in_order": ratio("record", "sqlite_in_order"),
         "event_visible_us_p50": round(median(runs["visible_p50"])),
         "event_visible_us_p99": round(median(runs["visible_p99"])),
         "recommend_under_writes_ratio": ratio("under_writes", "quiet"),
@@ -175,11 +188,11 @@ def clock_start(address: str) -> tuple[str, str]:
     return "--clock-start", str(now.ToMicroseconds())
 
 
-def sqlite_events_per_s(file: Path, users: Path, items: Path, seconds: float) -> float:
+def sqlite_events_per_s(file: Path, users: Path, items: Path, seconds: float, *options: str) -> float:
     """The peer, on the server's core and the same disk."""
     command = [sys.executable, "-m", "bench.peers.sqlite_events", str(file), str(users), str(items)]
     done = subprocess.run(
-        [*command, str(seconds), str(BATCH)],
+        [*command, str(seconds), str(BATCH), *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

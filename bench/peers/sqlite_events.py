@@ -4,7 +4,10 @@ WAL, synchronous=FULL, `event_id TEXT PRIMARY KEY` WITHOUT ROWID, INSERT OR IGNO
 that is durable and knows an event by its id. Only the transactions are timed; making the rows is not. Events
 have the same columns and the same mix as those of bench/loadgen.
 
-`python -m bench.peers.sqlite_events FILE USERS_FILE ITEMS_FILE SECONDS BATCH`: prints one JSON object.
+Ids come in no order, as browsers and tills make them up; `--in-order` counts them instead, which suits a B-tree best
+and is reported beside.
+
+`python -m bench.peers.sqlite_events FILE USERS_FILE ITEMS_FILE SECONDS BATCH [--in-order]`: prints one JSON object.
 """
 
 import json
@@ -22,7 +25,8 @@ FIRST_AT_US = 1_514_779_280_000_000
 
 def main() -> None:
     """Insert batches for so many seconds."""
-    file, users_file, items_file, seconds, batch = sys.argv[1:]
+    file, users_file, items_file, seconds, batch, *options = sys.argv[1:]
+    is_in_order = options == ["--in-order"]
     users = Path(users_file).read_text(encoding="utf-8").splitlines()
     items = Path(items_file).read_text(encoding="utf-8").splitlines()
     draw = random.Random(SEED)
@@ -36,7 +40,7 @@ def main() -> None:
     )
     count, elapsed = 0, 0.0
     while elapsed < float(seconds):
-        rows = [event(draw, count + at, users, items) for at in range(int(batch))]
+        rows = [event(draw, count + at, users, items, is_in_order=is_in_order) for at in range(int(batch))]
         began = time.perf_counter()
         connection.execute("begin")
         connection.executemany("insert or ignore into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -49,12 +53,12 @@ def main() -> None:
     print(json.dumps({"events": count, "seconds": elapsed, "events_per_s": count / elapsed}))
 
 
-def event(draw: random.Random, number: int, users: list[str], items: list[str]) -> Row:
+def event(draw: random.Random, number: int, users: list[str], items: list[str], *, is_in_order: bool) -> Row:
     """Seven views, two in the cart, one purchase, of ten."""
     kind = draw.randrange(10)
     is_purchase = kind == 9
     return (
-        f"load-{number:012d}",
+        f"load-{number if is_in_order else draw.getrandbits(64):016x}",
         "view_item" if kind < 7 else "add_to_cart" if kind < 9 else "purchase",
         draw.choice(users),
         draw.choice(items),
