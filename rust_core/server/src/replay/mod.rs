@@ -8,27 +8,29 @@
 //! snapshot (the record's hash says so) the log is not needed. DIFFERENT means that the program decides differently
 //! now, or that a record was altered.
 //!
-//! Cost: what publishing a snapshot costs, for each decision: a tenth of a second for a hundred thousand items.
+//! Cost: what publishing a snapshot costs, for each decision: a tenth of a second for a hundred thousand items. The event
+//! log is read once.
+
+mod facts;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use promosvc_engine::engine::{Engine, EngineSettings};
 use promosvc_engine::error::{Error, ErrorKind, Result};
 use promosvc_engine::history::{Effect, LiveSettings, LiveState, RecordedEvent};
 use promosvc_engine::snapshot::Snapshot;
 use promosvc_engine::types::TimeUs;
-use prost::Message;
-use serde_json::{Value, json};
 
 use crate::convert::{RecommendCall, encode_recommendation};
 use crate::decisions::{DecisionReader, placement_from_json};
 use crate::recording::item_effect;
-use crate::storage::{DiskFiles, KIND_EVENTS, LogReader};
 use crate::wire::promosvc::log::v1 as wire;
+use facts::{Facts, Found};
+
+pub use verdict::{Replayed, Verdict, replayed_to_json};
 
 /// Where everything lies.
 #[derive(Clone, Copy, Debug)]
@@ -48,37 +50,6 @@ pub enum Which {
     Position(u64),
     /// The newest ones, at most so many.
     Last(usize),
-}
-
-/// What came of deciding again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replayed {
-    /// Place in the decision log.
-    pub position: u64,
-    /// When it was made first, in microseconds since 1970-01-01 UTC; 0 where even the record is gone.
-    pub decided_at_us: i64,
-    /// The snapshot; empty where even the record is gone.
-    pub snapshot_id: String,
-    /// The verdict.
-    pub verdict: Verdict,
-}
-
-/// Whether a decision came out as before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// To the same bytes.
-    Same,
-    /// Not so.
-    Different {
-        /// The answer of the record, encoded.
-        recorded: Vec<u8>,
-        /// The answer now, encoded.
-        replayed: Vec<u8>,
-        /// Whether the catalogue was the same.
-        is_catalogue_same: bool,
-    },
-    /// What it was made from is gone; says what.
-    NotRetained(String),
 }
 
 /// Makes decisions again, oldest first.
@@ -110,6 +81,7 @@ pub fn replay(folders: ReplayFolders<'_>, which: Which) -> Result<Vec<Replayed>>
         directory: folders.snapshots,
         last: None,
     };
+    let mut facts = Facts::of(folders.events);
     reader
         .records(from, count)?
         .map(|decision| {
@@ -118,50 +90,14 @@ pub fn replay(folders: ReplayFolders<'_>, which: Which) -> Result<Vec<Replayed>>
                 position,
                 decided_at_us: record.now_us,
                 snapshot_id: record.snapshot_id.clone(),
-                verdict: replay_one(folders.events, &mut snapshots, position, &record)?,
+                verdict: replay_one(&mut facts, &mut snapshots, position, &record)?,
             })
         })
         .collect()
 }
 
-/// What was replayed as a JSON array; answers are base64.
-pub fn replayed_to_json(all: &[Replayed]) -> String {
-    let one = |replayed: &Replayed| {
-        let Replayed {
-            position,
-            decided_at_us,
-            snapshot_id,
-            verdict,
-        } = replayed;
-        let mut object = json!({
-            "position": position,
-            "decided_at_us": decided_at_us,
-            "snapshot_id": snapshot_id,
-        });
-        match verdict {
-            Verdict::Same => object["verdict"] = "SAME".into(),
-            Verdict::Different {
-                recorded,
-                replayed,
-                is_catalogue_same,
-            } => {
-                object["verdict"] = "DIFFERENT".into();
-                object["recorded"] = STANDARD.encode(recorded).into();
-                object["replayed"] = STANDARD.encode(replayed).into();
-                object["is_catalogue_same"] = (*is_catalogue_same).into();
-            }
-            Verdict::NotRetained(what) => {
-                object["verdict"] = "NOT_RETAINED".into();
-                object["missing"] = what.as_str().into();
-            }
-        }
-        object
-    };
-    Value::Array(all.iter().map(one).collect()).to_string()
-}
-
 fn replay_one(
-    events: &Path,
+    facts: &mut Facts<'_>,
     snapshots: &mut Snapshots<'_>,
     position: u64,
     record: &wire::DecisionRecord,
@@ -173,17 +109,17 @@ fn replay_one(
     let since = snapshot.manifest.events_position;
     let until = u64::try_from(record.events_position).unwrap_or(0);
     let facts = if record.catalogue_hash.is_empty() {
-        Facts::Read(Vec::new())
+        Found::Here(&[][..])
     } else {
-        read_facts(events, since, until)?
+        facts.between(since, until)?
     };
     let facts = match facts {
-        Facts::Read(facts) => facts,
-        Facts::Gone(what) => return Ok(Verdict::NotRetained(what)),
+        Found::Here(facts) => facts,
+        Found::Gone(what) => return Ok(Verdict::NotRetained(what)),
     };
     let call = RecommendCall::decode(&record.request)?;
     let (placement, request) = call.check()?;
-    let live = live_state(&snapshot, request.user_id, until, &facts, record)?;
+    let live = live_state(&snapshot, request.user_id, until, facts, record)?;
     let settings = EngineSettings {
         placements: BTreeMap::from([(
             placement.to_owned(),
@@ -232,50 +168,6 @@ impl Snapshots<'_> {
         self.last = Some(Arc::clone(&snapshot));
         Ok(Some(snapshot))
     }
-}
-
-/// Catalogue facts by log position.
-enum Facts {
-    Read(Vec<(u64, wire::ItemFact)>),
-    /// They are not in the log any more; says what is missing.
-    Gone(String),
-}
-
-fn read_facts(events: &Path, since: u64, until: u64) -> Result<Facts> {
-    if !events.is_dir() {
-        return Ok(Facts::Gone(format!("{} is no directory", events.display())));
-    }
-    let log = LogReader::open(Arc::new(DiskFiles::open(events)?))?;
-    let records = match log.records(since, Some(until)) {
-        Ok(records) => records,
-        Err(error) if error.reason == "LOG_TRIMMED" => return Ok(Facts::Gone(error.message)),
-        Err(error) => return Err(error),
-    };
-    let mut facts = Vec::new();
-    for record in records {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) if error.reason == "LOG_SHORT" => return Ok(Facts::Gone(error.message)),
-            Err(error) => return Err(error),
-        };
-        if record.kind != KIND_EVENTS {
-            continue;
-        }
-        let entries = wire::EventLogRecord::decode(record.payload.as_slice())
-            .map_err(|error| {
-                let what = format_args!("{}: record {}", events.display(), record.position);
-                Error::data_loss(what, "RECORD_INVALID", error)
-            })?
-            .entries;
-        for (position, entry) in (record.position..).zip(entries) {
-            if let Some(wire::event_log_entry::Entry::Item(fact)) = entry.entry
-                && (since..until).contains(&position)
-            {
-                facts.push((position, fact));
-            }
-        }
-    }
-    Ok(Facts::Read(facts))
 }
 
 /// Live state as the decision saw it: this user's events and the facts, each at its position.
