@@ -21,6 +21,9 @@ use crate::clock::Clock;
 use crate::log::{self, Level};
 use crate::storage::{Files, LogReader, checkpoints};
 
+/// How often live state forgets what every snapshot on disk holds: snapshots come each minute, checkpoints more rarely.
+const FORGET_EVERY: Duration = Duration::from_secs(15);
+
 /// What the keeper works with.
 pub(super) struct Keeper {
     pub(super) files: Arc<dyn Files>,
@@ -76,12 +79,18 @@ impl KeeperSwitch {
 impl Keeper {
     /// Works until it is told to end.
     pub(super) fn run(self, switch: &KeeperSwitch) {
+        let mut checkpoint_at = Instant::now() + self.every;
         loop {
-            let state = switch.wait(self.every);
+            let state = switch.wait(self.every.min(FORGET_EVERY));
             if state == SwitchState::Ended {
                 return;
             }
-            if let Err(error) = self.round() {
+            let now = Instant::now();
+            let is_due = now >= checkpoint_at || state == SwitchState::LastRound;
+            if is_due {
+                checkpoint_at = now + self.every;
+            }
+            if let Err(error) = self.round(is_due) {
                 // What was not given up stays, and the next round tries again.
                 log::line(Level::Error, "keeper_failed", &[("error", &error)]);
             }
@@ -91,8 +100,8 @@ impl Keeper {
         }
     }
 
-    fn round(&self) -> Result<()> {
-        if self.log.durable_position() > self.log.checkpoint_position() {
+    fn round(&self, is_checkpoint_due: bool) -> Result<()> {
+        if is_checkpoint_due && self.log.durable_position() > self.log.checkpoint_position() {
             self.write_checkpoint()?;
         }
         let Some(held) = snapshot_positions::read(&self.snapshots)? else {
