@@ -30,7 +30,9 @@ def blocks() -> list[tuple[str, list[str]]]:
 
 def shape(line: str) -> str:
     """The line without what data may change: numbers, the text of titles and categories, snapshot ids."""
-    line = re.sub(r'"(title|category|snapshotId|version|itemId|attributionToken)": ".*?"', r'"\1": "…"', line.strip())
+    line = re.sub(
+        r'"(title|category|snapshotId|version|itemId|attributionToken)": ".*?"', r'"\1": "…"', line.strip()
+    )
     return re.sub(r"\d[\d.]*(e-\d+)?", "0", line).rstrip(",")
 
 
