@@ -243,7 +243,7 @@ def generate(address: str, events: int) -> None:
                 str(-(-events // 500)),
                 "--warmup",
                 "0",
-                "--clock-us",
+                "--clock-start",
                 str(round(NOW.timestamp() * 1e6)),
             ),
         ],
