@@ -64,11 +64,12 @@ lint: dev ## Formatters, linters, types; warnings are errors
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against proto/baseline.binpb
 
-# Long runs of what `make test` samples. FUZZ_SEEDS and FUZZ_INTERLEAVINGS set how long.
+# Long runs of what `make test` samples: failing disks, cases of each property, interleavings.
 FUZZ_SEEDS ?= 20000
+FUZZ_CASES ?= 2000
 FUZZ_INTERLEAVINGS ?= 200
 fuzz: dev ## Simulated disks, interleavings and models, for long
-	PROMOSVC_FUZZ_SEEDS=$(FUZZ_SEEDS) PROPTEST_CASES=$(FUZZ_SEEDS) cargo test --locked --release
+	PROMOSVC_FUZZ_SEEDS=$(FUZZ_SEEDS) PROPTEST_CASES=$(FUZZ_CASES) cargo test --locked --release
 	PROMOSVC_INTERLEAVINGS=$(FUZZ_INTERLEAVINGS) HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/property
 
 # -- wire -------------------------------------------------------------------------------------
