@@ -162,16 +162,20 @@ impl EventLog {
 
 const LOG_FAILED: &str = "LOG_FAILED";
 
-/// The log says so itself of what failed there; anything else is put into the same words.
+/// What callers are told. Where the log lies is for the operator alone, who reads it in the server's output. The log
+/// says itself what failed there; anything else is put into the same words.
 fn log_failed(error: &Error) -> Error {
-    if error.reason == LOG_FAILED {
-        return error.clone();
-    }
-    Error::new(
-        ErrorKind::Unavailable,
-        LOG_FAILED,
-        format!("{error}; the log takes nothing more until the server is restarted"),
-    )
+    let directory = error.metadata.iter().find(|(name, _)| *name == "directory");
+    let cause = match directory {
+        Some((_, directory)) => error.message.replace(&format!("{directory}/"), ""),
+        None => error.message.clone(),
+    };
+    let message = if error.reason == LOG_FAILED {
+        cause
+    } else {
+        format!("{cause}; the log takes nothing more until the server is restarted")
+    };
+    Error::new(ErrorKind::Unavailable, LOG_FAILED, message)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
