@@ -69,7 +69,7 @@ FUZZ_SEEDS ?= 20000
 FUZZ_CASES ?= 2000
 FUZZ_INTERLEAVINGS ?= 200
 fuzz: dev ## Simulated disks, interleavings and models, for long
-	PROMOSVC_FUZZ_SEEDS=$(FUZZ_SEEDS) PROPTEST_CASES=$(FUZZ_CASES) cargo test --locked --release
+	PROMOSVC_FUZZ_SEEDS=$(FUZZ_SEEDS) PROPTEST_CASES=$(FUZZ_CASES) cargo test --locked --profile fuzz
 	PROMOSVC_INTERLEAVINGS=$(FUZZ_INTERLEAVINGS) HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/property
 
 # -- wire -------------------------------------------------------------------------------------
